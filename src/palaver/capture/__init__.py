@@ -1,0 +1,1 @@
+"""Stored conversations written as training records."""

@@ -1,0 +1,1 @@
+"""What happens next, as pure functions of the log, and the only loop."""

@@ -1,0 +1,1 @@
+"""Values, protocols and errors that every layer shares; knows nothing of the rest."""

@@ -1,0 +1,60 @@
+"""Protocols between a prompt format and what uses it. Rendering and parsing are pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from msgspec import Struct
+
+from palaver.core.events import ParserEvent
+from palaver.core.messages import Message
+from palaver.core.tool import ToolSpec
+
+
+class Rendered(Struct, frozen=True):
+    """A prompt as text.
+
+    `literal` holds the ranges [start, end) of `text`, in characters, ascending and disjoint,
+    that spell a control token but came from a user, a tool or a file: they must be tokenised
+    as plain text. Everything outside them may become control tokens.
+    """
+
+    text: str
+    literal: tuple[tuple[int, int], ...] = ()
+
+
+class Parser(Protocol):
+    """Turns a reply's text, cut anywhere, into events. Never raises on what a model wrote.
+
+    Every character fed is in exactly one event or in a marker of the format.
+    """
+
+    def feed(self, text: str) -> list[ParserEvent]:
+        """Take more text; return what is certain now."""
+
+    def finish(self) -> list[ParserEvent]:
+        """Say that the text is over; return the rest (a cut-off call is kept, with an error)."""
+
+
+class Format(Protocol):
+    """How one model's conversations are written."""
+
+    name: str
+    source: str  # where the template comes from, for the header: "the model's own", ...
+
+    def render(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, reply: bool
+    ) -> Rendered:
+        """Write messages as prompt text; `reply` ends it where an assistant's answer starts.
+
+        Raises UserError where the template refuses the messages.
+        """
+
+    def spans(
+        self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
+    ) -> list[tuple[int, int]]:
+        """Return the range of the rendered text (reply=False) that each message takes."""
+
+    def parser(self, prompt: str) -> Parser:
+        """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""

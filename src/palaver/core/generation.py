@@ -1,0 +1,61 @@
+"""How a reply came to be: exact ids, sampling, timings."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Sampling(Struct, frozen=True, omit_defaults=True):
+    """Sampling settings. None means unset: the engine's or model's own default; 0 means 0."""
+
+    max_tokens: int | None = None
+    temperature: float | None = None
+    top_k: int | None = None
+    top_p: float | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    grammar: str | None = None
+    json_schema: str | None = None
+    logprobs: int | None = None
+
+
+class Timings(Struct, frozen=True, omit_defaults=True):
+    """What a generation cost, as the engine measured it; seconds and tokens.
+
+    `reused` prompt tokens were in the cache already, `prefilled` were read now; their sum is
+    the prompt's length. `ttft` is wall time from the request to the first token.
+    """
+
+    reused: int = 0
+    prefilled: int = 0
+    prefill_seconds: float = 0.0
+    decoded: int = 0
+    decode_seconds: float = 0.0
+    ttft: float = 0.0
+
+
+class Generation(Struct, frozen=True, omit_defaults=True):
+    """The exact tokens of a reply and what they grew from.
+
+    The whole sequence (prompt and reply) is the first `kept` ids of the generation that stands
+    in row `grew_from` (nothing, if None) followed by `added`. The last `sampled` ids of it were
+    sampled by the model. `raw` is their text before parsing. `prompt_hash` is the BLAKE2b of
+    the prompt's rendered text (UTF-8), `prompt_chars` its length in characters: a later
+    rendering that begins with the same text may take these ids instead of tokenising it again.
+    `exact` is False where an engine could not tell every id.
+    """
+
+    engine: str
+    model: str
+    grew_from: int | None = None
+    kept: int = 0
+    added: tuple[int, ...] = ()
+    sampled: int = 0
+    raw: str = ""
+    prompt_hash: str = ""
+    prompt_chars: int = 0
+    exact: bool = True
+    sampling: Sampling = Sampling()
+    timings: Timings = Timings()

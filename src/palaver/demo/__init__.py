@@ -1,0 +1,1 @@
+"""The tiny model that ships with palaver, and the program that trains it."""

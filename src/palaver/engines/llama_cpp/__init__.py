@@ -1,0 +1,1 @@
+"""llama.cpp by its native API, over a unix socket."""

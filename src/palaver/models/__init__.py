@@ -1,0 +1,1 @@
+"""What the loop sees as a model: an engine joined to a prompt format."""

@@ -1,0 +1,1 @@
+"""Conversations on disk: an append-only tree of entries in SQLite."""

@@ -1,0 +1,1 @@
+"""The terminal front end: input, rendering, slash commands."""
