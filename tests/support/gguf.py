@@ -1,0 +1,33 @@
+"""Random GGUF models for tests; they load in llama.cpp and say noise.
+
+    make_tiny(path, "llama")        512 tokens, 2 layers, well under 1 MB, made in milliseconds
+    make_tiny(path, "swa")          gemma2 with a sliding window of 64 on each second layer
+    make_tiny(path, "recurrent")    mamba: a state that can't be cut back
+    make_tiny(path, "hybrid")       lfm2: convolutions and attention by turns
+    make_real(path, "qwen3-0.6b", "q4_0")   the real shape, 0.5B parameters, seconds to write
+
+All have a byte-level BPE tokenizer with `<|im_start|>`, `<|im_end|>`, `<|endoftext|>` (control),
+`<think>`, `<tool_call>` and their ends (user-defined), and a ChatML template.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from benchmarks.make_gguf import REAL, TINY, write
+
+Kind = Literal["llama", "swa", "recurrent", "hybrid"]
+KINDS: tuple[Kind, ...] = ("llama", "swa", "recurrent", "hybrid")
+
+
+def make_tiny(
+    path: Path, kind: Kind = "llama", quant: str = "q8_0", seed: int = 0, **extra: Any
+) -> Path:
+    """Write a tiny model of random weights; `extra` sets or drops (None) metadata keys."""
+    return write(Path(path), TINY[kind](), quant, seed, **extra)
+
+
+def make_real(path: Path, shape: str = "qwen3-0.6b", quant: str = "q8_0", seed: int = 0) -> Path:
+    """Write a model of a real shape and of random weights."""
+    return write(Path(path), REAL[shape](), quant, seed)
