@@ -1,0 +1,271 @@
+"""Checks that a GGUF's metadata and tensors agree before native code is given the file.
+
+Which keys llama.cpp reads with which type: `src/llama-model.cpp` and `src/llama-vocab.cpp` of
+https://github.com/ggml-org/llama.cpp; it has assertions that end the process where a number is
+out of range (`LLAMA_MAX_LAYERS`, `LLAMA_MAX_EXPERTS`), so those are looked at here.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from palaver.engines.llama_cpp.gguf_parse import AGAIN, Array, Bad, Header, TensorInfo
+
+MAX_TEMPLATE = 1 << 20  # characters; the longest known are about 60,000
+_MAX_LAYERS = 512
+_MAX_EXPERTS = 1024
+_NO_CHAT = {
+    "bert", "modern-bert", "nomic-bert", "nomic-bert-moe", "neo-bert", "jina-bert-v2",
+    "jina-bert-v3", "eurobert", "gemma-embedding", "llama-embed", "t5encoder",
+}  # fmt: skip
+_PARTS = {
+    "adapter": ("is a LoRA adapter, not a model", "Name the model and give this with --lora."),
+    "mmproj": ("holds only the part of a model that sees or hears", "Name the model itself."),
+    "imatrix": ("holds the statistics of a quantisation, not a model", "Name the model itself."),
+    "vocab": ("holds only a vocabulary", "Name the model itself."),
+}
+
+_FLOATS = re.compile(
+    r"(epsilon|freq_base(_swa)?|freq_scale|[._]scale|scaling\.(factor|alpha|attn_factor)|yarn_\w+|"
+    r"clamp\w*|alibi_bias|softcapping|rope\.scale_linear|weights_scale|value_scale)$"
+)
+_BOOLS = re.compile(r"(causal|finetuned|weights_norm|use_parallel_residual|dt_b_c_rms|safe_gate)$")
+_COUNTS = re.compile(
+    r"(block_count|context_length|embedding_length\w*|feed_forward_length|head_count(_kv)?|"
+    r"key_length\w*|value_length\w*|\w+_rank\w*|dimension_count\w*|expert\w*_count|vocab_size|"
+    r"sliding_window|conv_kernel|inner_size|state_size|group_count|l_cache|head_size|"
+    r"original_context_length|nextn_predict_layers|head_dim|full_attention_interval|top_k)$"
+)
+_PER_LAYER = {"array of u32", "array of i32", "array of bool", "array of f32"}
+_FIXED = {
+    "general.architecture": {"string"},
+    "general.alignment": {"u32"},
+    "general.file_type": {"u32"},
+    "general.quantization_version": {"u32"},
+    "split.no": {"u16"},
+    "split.count": {"u16"},
+    "split.tensors.count": {"i32"},
+    "tokenizer.ggml.model": {"string"},
+    "tokenizer.ggml.pre": {"string"},
+    "tokenizer.ggml.tokens": {"array of string"},
+    "tokenizer.ggml.merges": {"array of string"},
+    "tokenizer.ggml.scores": {"array of f32"},
+    "tokenizer.ggml.token_type": {"array of i32", "array of u32"},
+    "tokenizer.chat_template": {"string"},
+}
+
+
+def check(head: Header, tensors: tuple[TensorInfo, ...], *, adapter: bool = False) -> None:
+    """Raise Bad where keys are missing, of a wrong type or at odds with each other."""
+    _kinds(head.kinds)
+    arch = head.metadata.get("general.architecture")
+    if not isinstance(arch, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,63}", arch):
+        raise Bad(f"its architecture is {arch!r}" if arch else "it names no architecture")
+    kind = head.metadata.get("general.type", "model")
+    if adapter:
+        if kind != "adapter":
+            raise Bad("is not a LoRA adapter", "Give a model by its path, an adapter by --lora.")
+        return
+    _is_model(arch, kind, tensors)
+    _numbers(head.metadata, arch)
+    words = _tokenizer(head.metadata)
+    _tensors(head.metadata, arch, tensors, words)
+
+
+def _is_model(arch: str, kind: Any, tensors: tuple[TensorInfo, ...]) -> None:
+    if arch == "clip":
+        kind = "mmproj"
+    elif not tensors:
+        kind = "vocab"
+    if kind in _PARTS:
+        raise Bad(*_PARTS[kind])
+    if arch in _NO_CHAT:
+        raise Bad(
+            f"is an embedding model ({arch}); it can't chat", "Name a model that writes text."
+        )
+
+
+def _kinds(kinds: dict[str, str]) -> None:
+    """Check the types of the keys that llama.cpp reads; it refuses others less clearly."""
+    for key, kind in kinds.items():
+        allowed = _FIXED.get(key)
+        if allowed is None and key.startswith("tokenizer.ggml."):
+            if key.endswith(("_token_id", "_count")):
+                allowed = {"u32"}
+            elif ".add_" in key or key.endswith("_whitespaces"):
+                allowed = {"bool"}
+        elif allowed is None and not key.startswith(("general.", "tokenizer.", "split.")):
+            if _FLOATS.search(key):
+                allowed = {"f32", "array of f32"}
+            elif _BOOLS.search(key):
+                allowed = {"bool"}
+            elif _COUNTS.search(key):
+                allowed = {"u32"} | _PER_LAYER
+        if allowed is not None and kind not in allowed:
+            raise Bad(f"the value of {key!r} is of type {kind}, expected {sorted(allowed)[-1]}")
+
+
+def _numbers(data: dict[str, Any], arch: str) -> None:
+    for name, most in (
+        ("block_count", _MAX_LAYERS),
+        ("embedding_length", 1 << 20),
+        ("context_length", 1 << 30),
+    ):
+        value = data.get(f"{arch}.{name}")
+        if value is None:
+            raise Bad(f"it lacks {arch}.{name}")
+        if not isinstance(value, int) or not 0 < value <= most:
+            raise Bad(f"its {arch}.{name} is {value!r}; 1 to {most:,} are possible")
+    layers = data[f"{arch}.block_count"]
+    for key, value in data.items():
+        if not key.startswith(f"{arch}."):
+            continue
+        if key.endswith(("head_count", "head_count_kv", "feed_forward_length")) and isinstance(
+            value, Array
+        ):
+            if len(value) != layers:
+                raise Bad(f"its {key} has {len(value)} values for {layers} layers")
+            if any(not 0 <= n < 1 << 24 for n in value):
+                raise Bad(f"its {key} has a value that is impossible")
+        elif _COUNTS.search(key) and isinstance(value, int) and value >= 1 << 31:
+            raise Bad(f"its {key} is {value:,}, which is impossible")
+    experts, used = (data.get(f"{arch}.expert_{n}count", 0) for n in ("", "used_"))
+    if not (isinstance(experts, int) and isinstance(used, int)):
+        raise Bad("its numbers of experts are no numbers")
+    if experts > _MAX_EXPERTS or used > experts or (experts and not used):
+        raise Bad(f"it claims to use {used:,} of {experts:,} experts")
+    _heads(data, arch, layers)
+
+
+def _heads(data: dict[str, Any], arch: str, layers: int) -> None:
+    heads = per_layer(data, f"{arch}.attention.head_count", layers)
+    if heads is None:
+        return
+    kv_heads = per_layer(data, f"{arch}.attention.head_count_kv", layers) or heads
+    width = data[f"{arch}.embedding_length"]
+    for q, kv in zip(heads, kv_heads, strict=True):
+        if q and kv and q % kv:
+            raise Bad(f"its {q} attention heads can't share {kv} key-value heads")
+        if q and f"{arch}.attention.key_length" not in data and width % q:
+            raise Bad(f"its width {width:,} can't be shared by {q} attention heads")
+
+
+def per_layer(data: dict[str, Any], key: str, layers: int) -> list[int] | None:
+    """Return a value that stands once for all layers or once for each, as one for each."""
+    value = data.get(key)
+    if isinstance(value, Array):
+        return [int(v) for v in value]
+    return None if value is None else [int(value)] * layers
+
+
+def _tokenizer(data: dict[str, Any]) -> int:
+    model = data.get("tokenizer.ggml.model")
+    if model is None:
+        raise Bad("it holds no tokenizer")
+    if model in ("none", "no_vocab"):
+        raise Bad("it holds no vocabulary, so it can't chat", "Look for a complete file.")
+    tokens = data.get("tokenizer.ggml.tokens")
+    if tokens is None or len(tokens) < 2:
+        raise Bad("it holds no tokens")
+    for name in ("token_type", "scores"):
+        values = data.get(f"tokenizer.ggml.{name}")
+        if values is not None and len(values) != len(tokens):
+            raise Bad(f"it has {len(tokens):,} tokens, but {len(values):,} of their {name}")
+    types = data.get("tokenizer.ggml.token_type")
+    if types is not None and not 0 <= min(types.list()) <= max(types.list()) <= 6:
+        raise Bad("a token has an unknown type")
+    if model == "gpt2" and "tokenizer.ggml.merges" not in data:
+        raise Bad("its tokenizer lacks the merges")
+    for name in ("bos", "eos"):
+        key = f"tokenizer.ggml.{name}_token_id"
+        if data.get(key, 0) >= len(tokens) and data[key] != 0xFFFFFFFF:  # -1: there is none
+            raise Bad(f"its {key} is {data[key]:,}, there are {len(tokens):,} tokens")
+    template = data.get("tokenizer.chat_template", "")
+    if len(template) > MAX_TEMPLATE:
+        raise Bad(f"its chat template has {len(template):,} characters", "Use another file.")
+    return len(tokens)
+
+
+def _tensors(data: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...], words: int) -> None:
+    """Check the tensors that every architecture has, and the shapes of a plain attention."""
+    by_name = {t.name: t for t in tensors}
+    width = data[f"{arch}.embedding_length"]
+    if "token_embd.weight" not in by_name:
+        raise Bad("it lacks the tensor 'token_embd.weight'")
+    for name in ("token_embd.weight", "output.weight"):
+        if name in by_name and by_name[name].shape != (width, words):
+            _shape(by_name[name], (width, words))
+    for name in ("output_norm.weight", "token_embd_norm.weight"):
+        if name in by_name:
+            _shape(by_name[name], (width,))
+    layers = {int(m[1]) for t in tensors if (m := re.match(r"blk\.(\d{1,6})\.", t.name))}
+    count = data[f"{arch}.block_count"]
+    shared = "t5" in arch or arch == "deci"  # names of their own; layers without tensors
+    if not shared and layers != set(range(count)):
+        odd = min(layers ^ set(range(count)))
+        raise Bad(f"it claims {count} layers, but layer {odd} " + _has(odd in layers))
+    if not shared:
+        _layers(data, arch, by_name, count)
+    for tensor in tensors:
+        if tensor.type in ("I8", "I16", "I64", "F64") and tensor.name.endswith("weight"):
+            raise Bad(f"the weights {tensor.name!r} have the type {tensor.type}")
+        if len(tensor.shape) == 1 and "norm" in tensor.name and tensor.type not in _NORMS:
+            raise Bad(f"the norm {tensor.name!r} has the type {tensor.type}")
+
+
+_NORMS = ("F32", "F16", "BF16")
+# architectures whose layers all attend in the plain way: q, k, v and output projections
+_PLAIN = {
+    "llama", "mistral3", "qwen2", "qwen3", "qwen3moe", "qwen2moe", "gemma", "gemma2", "gemma3",
+    "smollm3", "granite", "granitemoe", "internlm2", "olmo2", "olmoe", "gpt-oss", "starcoder2",
+    "stablelm", "exaone", "command-r", "cohere2", "phi3", "glm4", "minicpm", "hunyuan-dense",
+}  # fmt: skip
+
+
+def _layers(data: dict[str, Any], arch: str, by_name: dict[str, TensorInfo], count: int) -> None:
+    width = data[f"{arch}.embedding_length"]
+    heads = per_layer(data, f"{arch}.attention.head_count", count)
+    if arch not in _PLAIN or heads is None:
+        return
+    kv_heads = per_layer(data, f"{arch}.attention.head_count_kv", count) or heads
+    ffn = per_layer(data, f"{arch}.feed_forward_length", count)
+    for i in range(count):
+        if not heads[i]:
+            continue
+        k = data.get(f"{arch}.attention.key_length", width // heads[i])
+        v = data.get(f"{arch}.attention.value_length", width // heads[i])
+        wanted: dict[str, tuple[int, ...]] = {
+            "attn_norm": (width,),
+            "ffn_norm": (width,),
+            "attn_q": (width, heads[i] * k),
+            "attn_k": (width, kv_heads[i] * k),
+            "attn_v": (width, kv_heads[i] * v),
+            "attn_output": (heads[i] * v, width),
+            "ffn_up": (width, ffn[i] if ffn else 0),
+            "ffn_gate": (width, ffn[i] if ffn else 0),
+            "ffn_down": (ffn[i] if ffn else 0, width),
+        }
+        for name, shape in wanted.items():
+            tensor = by_name.get(f"blk.{i}.{name}.weight")
+            fused = arch in ("phi3", "glm4") and name == "ffn_up"
+            if tensor is not None and 0 not in shape and not fused:
+                _shape(tensor, shape)
+            elif tensor is None and name in ("attn_output", "attn_q"):
+                _missing(by_name, f"blk.{i}.", name)
+
+
+def _missing(by_name: dict[str, TensorInfo], block: str, name: str) -> None:
+    if name == "attn_q" and block + "attn_qkv.weight" in by_name:
+        return
+    raise Bad(f"it lacks the tensor {block + name + '.weight'!r}")
+
+
+def _shape(tensor: TensorInfo, wanted: tuple[int, ...]) -> None:
+    if tensor.shape != wanted:
+        found = list(tensor.shape)
+        raise Bad(f"the tensor {tensor.name!r} is {found}, its metadata say {list(wanted)}", AGAIN)
+
+
+def _has(extra: bool) -> str:
+    return "has tensors too" if extra else "has no tensors"
