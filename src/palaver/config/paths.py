@@ -17,7 +17,7 @@ def _folder(kind: str) -> Path:
     if home:
         path = home / kind
     else:
-        import platformdirs  # noqa: PLC0415 - 5 ms, only where no override is set
+        import platformdirs
 
         path = Path(getattr(platformdirs, f"user_{kind}_path")("palaver", appauthor=False))
     path.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -26,22 +26,24 @@ class EngineInfo(Struct, frozen=True):
     threads: int
     cut_back: bool
     kv_bytes_per_token: int
+    weights_bytes: int
 
 
 class Token(Struct, frozen=True):
     """Something an engine said.
 
-    A chunk of text with the ids it stands for (`ids` is empty while unknown), or progress in
-    the prompt (`prefill` = done, total, reused), or the end (`stop`, with `timings`).
-    `logprobs` is the engine's list for these ids where it was asked for.
+    A chunk of text, or progress in the prompt (`prefill` = done, total, reused), or the end
+    (`stop`, with `timings`). `count` tokens were sampled up to and with this chunk; where it
+    grew by more than `ids` holds, the ids of an incomplete character were held back and
+    `palaver.models.ids` finds them. `logprobs` is the engine's list for these ids.
     """
 
     text: str = ""
     ids: tuple[int, ...] = ()
+    count: int = 0
     prefill: tuple[int, int, int] | None = None
-    stop: str | None = None  # "end" | "length"
+    stop: str | None = None  # "end" | "length" | "cancelled"
     timings: Timings | None = None
-    exact: bool = True
     logprobs: tuple[dict[str, object], ...] = ()
 
 
@@ -49,6 +51,9 @@ class Tokenizer(Protocol):
     """The model's own tokenizer."""
 
     control: frozenset[str]  # texts that become one control token when special=True
+    eog: frozenset[str]  # those of them that end a reply
+    bos: str
+    bos_id: int | None  # None where the model's prompts do not begin with it
 
     async def encode(self, text: str, *, special: bool) -> list[int]:
         """Return the ids of `text`; with `special` control-token texts become their token.
@@ -67,16 +72,29 @@ class Engine(Protocol):
     tokenizer: Tokenizer
 
     def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Token]:
-        """Generate after `prompt`; the last Token has `stop`. Closing the iterator cancels.
+        """Generate after `prompt`; the last Token has `stop` and `timings`.
 
         Raises EngineError (`died` where the process is gone) and UserError for bad settings.
         """
+
+    def cancel(self) -> None:
+        """End the generation under way; its iterator then yields a last Token, "cancelled"."""
 
     async def save(self, path: Path) -> int:
         """Write the cache's state to `path` (temporary name, then rename); return its bytes."""
 
     async def restore(self, path: Path) -> int:
         """Read a state back; return how many tokens it holds."""
+
+    def prefill(self, prompt: Sequence[int]) -> AsyncIterator[Token]:
+        """Read `prompt` into the cache without answering; closing the iterator ends it."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's process runs."""
+
+    async def restart(self, threads: int | None = None) -> None:
+        """Start the process anew, with an empty cache; `threads` None measures again."""
 
     async def close(self) -> None:
         """End the engine's process; safe to call twice."""

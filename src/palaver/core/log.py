@@ -6,7 +6,7 @@ root to a tip is what a model sees. Nothing in a row changes after it was writte
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Protocol
 
 from msgspec import Struct
 
@@ -83,3 +83,16 @@ def turn_starts(rows: list[Row]) -> list[int]:
         for i, row in enumerate(rows)
         if isinstance(row.entry, Message) and row.entry.role == "user"
     ]
+
+
+class Log(Protocol):
+    """The conversation that a loop works on: reads its path, adds to it."""
+
+    async def path(self) -> list[Row]:
+        """Return the rows from the root to the tip."""
+
+    async def append(self, entry: Entry, generation: Generation | None = None) -> Row:
+        """Write an entry after the tip, durably, and make it the tip."""
+
+    async def journal(self, kind: Literal["text", "reasoning", "call"], text: str) -> None:
+        """Keep a piece of the answer under way before it is shown; ended by the next append."""

@@ -47,7 +47,14 @@ class Model(Protocol):
     def respond(
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
     ) -> AsyncIterator[Event]:
-        """Answer the log; ends with one MessageDone. Closing the iterator cancels."""
+        """Answer the log; ends with one MessageDone.
+
+        Raises UserError before anything is generated where the log can't be answered (it does
+        not fit), EngineError after the MessageDone of a partial answer where the engine failed.
+        """
+
+    def cancel(self) -> None:
+        """End the answer under way; its MessageDone says "cancelled" and holds what came."""
 
     async def count(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Count:
         """Count the tokens that the log takes as a prompt."""

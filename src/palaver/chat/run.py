@@ -1,0 +1,128 @@
+"""The only loop: asks what is next, does it, writes it down before it is shown."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+
+from palaver.chat.decide import AwaitUser, next_step
+from palaver.core.events import CallDelta, Event, MessageDone, Prefill, ReasoningDelta, TextDelta
+from palaver.core.generation import Sampling
+from palaver.core.log import Log, Row, visible
+from palaver.core.model import Model
+from palaver.core.tool import ToolSpec
+
+FRAME = 0.025  # seconds between repaints; deltas that come in one frame are one row on disk
+
+Show = Callable[[Sequence[Event]], None]
+
+
+async def run_turn(
+    log: Log, model: Model, tools: Sequence[ToolSpec], sampling: Sampling, show: Show
+) -> AwaitUser:
+    """Work until the user has to say something again.
+
+    `show` gets events a frame at a time, each after it was written to disk. Raises what
+    `Model.respond` raises; the part of an answer that had come is stored then.
+    """
+    while True:
+        rows = await log.path()
+        step = next_step(rows)
+        if isinstance(step, AwaitUser):
+            return step
+        await take(log, model.respond(visible(rows), tools, sampling), show)
+
+
+async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None:
+    """Write and show one answer as it comes; return its row.
+
+    Two tasks, so that a slow disk or screen never holds up the engine.
+    """
+    frames = _Frames()
+    reader = asyncio.create_task(frames.read(answer))
+    row: Row | None = None
+    try:
+        while events := await frames.next():
+            began = time.perf_counter()
+            row = await _write(log, events) or row
+            show(events)
+            if not isinstance(events[-1], MessageDone):
+                await asyncio.sleep(max(0.0, FRAME - (time.perf_counter() - began)))
+    finally:
+        if not reader.done():
+            reader.cancel()
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([reader])
+    await reader  # raises what the model raised
+    return row
+
+
+class _Frames:
+    """Gathers events until somebody asks for them."""
+
+    def __init__(self) -> None:
+        self._events: list[Event] = []
+        self._news = asyncio.Event()
+        self._over = False
+
+    async def read(self, answer: AsyncIterator[Event]) -> None:
+        try:
+            async for event in answer:
+                self._events.append(event)
+                self._news.set()
+        finally:
+            self._over = True
+            self._news.set()
+
+    async def next(self) -> list[Event]:
+        """Return what has come since, at least one event; an empty list at the end."""
+        while not self._events and not self._over:
+            self._news.clear()
+            await self._news.wait()
+        events, self._events = self._events, []
+        return events
+
+
+async def _write(log: Log, events: Sequence[Event]) -> Row | None:
+    """Journal a frame's deltas, joined by kind; store the message if it is complete."""
+    kind: str = ""
+    pending: list[str] = []
+    for event in events:
+        if isinstance(event, TextDelta | ReasoningDelta | CallDelta):
+            if kind != _KINDS[type(event)] and pending:
+                await _journal(log, kind, pending)
+                pending = []
+            kind = _KINDS[type(event)]
+            pending.append(_journalled(event))
+    if pending:
+        await _journal(log, kind, pending)
+    last = events[-1]
+    if isinstance(last, MessageDone) and (last.message.parts or last.message.stop == "end"):
+        return await log.append(last.message, last.generation)
+    return None
+
+
+_KINDS: dict[type, str] = {TextDelta: "text", ReasoningDelta: "reasoning", CallDelta: "call"}
+
+
+def _journalled(event: TextDelta | ReasoningDelta | CallDelta) -> str:
+    if isinstance(event, CallDelta):
+        return (f"\n{event.name} " if event.name else "") + event.arguments
+    return event.text
+
+
+async def _journal(log: Log, kind: str, pending: list[str]) -> None:
+    if kind == "text":
+        await log.journal("text", "".join(pending))
+    elif kind == "reasoning":
+        await log.journal("reasoning", "".join(pending))
+    else:
+        await log.journal("call", "".join(pending))
+
+
+def prefilling(events: Sequence[Event]) -> Prefill | None:
+    """Return the newest prefill progress of a frame, if it has nothing else."""
+    last = events[-1] if events else None
+    return last if isinstance(last, Prefill) else None

@@ -1,0 +1,264 @@
+"""llama.cpp as an Engine: ids in, tokens out, states saved and restored."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from palaver.core.engine import EngineInfo, Token
+from palaver.core.errors import EngineError, UserError
+from palaver.core.generation import Sampling, Timings
+from palaver.engines.llama_cpp.options import ModelFile, Options
+from palaver.engines.llama_cpp.process import Child
+from palaver.engines.llama_cpp.tokenizer import LlamaTokenizer
+from palaver.engines.llama_cpp.wire import EventStream, Refused, Wire
+
+_FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
+
+
+class _Progress(msgspec.Struct):
+    total: int
+    cache: int
+    processed: int
+
+
+class _Timings(msgspec.Struct):
+    cache_n: int = 0
+    prompt_n: int = 0
+    prompt_ms: float = 0.0
+    predicted_n: int = 0
+    predicted_ms: float = 0.0
+
+
+class _Chunk(msgspec.Struct):
+    content: str = ""
+    tokens: list[int] = []  # noqa: RUF012 - msgspec copies defaults
+    stop_type: str | None = None
+    stopping_word: str = ""
+    timings: _Timings | None = None
+    prompt_progress: _Progress | None = None
+    completion_probabilities: list[dict[str, object]] = []  # noqa: RUF012
+    error: dict[str, object] | None = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class LlamaCpp:
+    """One loaded model; made by `start`. Not for two generations at a time."""
+
+    def __init__(self, child: Child, env: dict[str, str], model: ModelFile) -> None:
+        self._env = env
+        self._child = child
+        self.file = model
+        self.tokenizer = LlamaTokenizer(self._wire, model)
+        self._stream: EventStream | None = None
+        self._preserved = sorted(set(model.control) - set(model.eog))
+        self.info = _info(model, child.options)
+
+    @classmethod
+    async def start(cls, child: Child, env: dict[str, str]) -> LlamaCpp:
+        """Wait for a spawned child and make an engine of it; raises UserError, EngineError."""
+        return cls(child, env, await child.ready())
+
+    def _wire(self) -> Wire:
+        if self._child.wire is None or not self._child.alive:
+            raise self._died()
+        return self._child.wire
+
+    def _died(self) -> EngineError:
+        return EngineError(
+            f"the engine's process ended ({self._child.ending()})",
+            fix=self._child.log_tail(),
+            died=True,
+        )
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._child.alive
+
+    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Token]:
+        """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
+        began = time.perf_counter()
+        first = 0.0
+        seen = Token()
+        stream = self._stream = self._wire().events(
+            "/completion", _request(prompt, sampling, self._preserved)
+        )
+        try:
+            async for data in stream:
+                chunk = _decode(data)
+                if chunk.error:
+                    raise Refused(int(str(chunk.error.get("code", 500))), chunk.error)
+                if chunk.stop_type is not None:
+                    yield _last(chunk, first - began if first else 0.0)
+                    return
+                if chunk.prompt_progress:
+                    p = chunk.prompt_progress
+                    yield Token(prefill=(p.processed, p.total, p.cache))
+                    continue
+                first = first or time.perf_counter()
+                seen = _token(chunk, seen)
+                yield seen
+        except Refused as error:
+            raise _refusal(error) from None
+        except OSError as error:
+            raise await self._broken(error) from error
+        if not stream.aborted:
+            raise await self._broken(None)
+        yield _cut(seen, first - began if first else 0.0)
+
+    def cancel(self) -> None:
+        """End the generation under way; its iterator then yields a last Token, "cancelled"."""
+        if self._stream:
+            self._stream.abort()
+
+    async def _broken(self, error: OSError | None) -> EngineError:
+        for _ in range(20):  # the socket closes a moment before the process is gone
+            if not self._child.alive:
+                return self._died()
+            await asyncio.sleep(0.05)
+        return EngineError(f"the engine broke off the answer: {error or 'the stream ended early'}")
+
+    async def prefill(self, prompt: Sequence[int]) -> AsyncIterator[Token]:
+        """Read `prompt` into the cache without answering; yields progress and one last Token."""
+        async for token in self.generate(prompt, Sampling(max_tokens=0)):
+            if token.prefill or token.stop:
+                yield token
+
+    async def save(self, path: Path) -> int:
+        """Write the cache's state to `path` in the states' folder; return its bytes."""
+        return int((await self._slot("save", path.name))["n_written"])
+
+    async def restore(self, path: Path) -> int:
+        """Read a state back; return how many tokens it holds.
+
+        The caller has checked the file: a truncated one aborts llama.cpp.
+        """
+        return int((await self._slot("restore", path.name))["n_restored"])
+
+    async def _slot(self, action: str, name: str) -> dict[str, int]:
+        try:
+            answer = await self._wire().call(
+                "POST", f"/slots/0?action={action}", {"filename": name}
+            )
+        except Refused as error:
+            raise EngineError(f"the engine can't {action} its state: {error.message}") from None
+        except OSError as error:
+            raise await self._broken(error) from error
+        return dict(answer)
+
+    async def restart(self, threads: int | None = None) -> None:
+        """End the process and start another with the same settings; its cache is empty then.
+
+        `threads` None measures again. Raises as `start` does.
+        """
+        options = self._child.options
+        folder = str(Path(options.folder).parent)
+        self._child.kill()
+        fixed = options.threads if threads is None else threads
+        child = Child.spawn(
+            msgspec.structs.replace(options, folder=folder, threads=fixed), self._env
+        )
+        child.options = msgspec.structs.replace(child.options, threads=options.threads)
+        self._child = child
+        self.file = await child.ready()
+        self.info = _info(self.file, options)
+
+    async def close(self) -> None:
+        """End the process; safe to call twice."""
+        with contextlib.suppress(OSError):
+            self._child.kill()
+
+
+def _info(model: ModelFile, options: Options) -> EngineInfo:
+    return EngineInfo(
+        name="llama-server" if options.llama_server else "llama-cpp",
+        model=model.name,
+        context=model.context,
+        fingerprint=model.fingerprint,
+        threads=model.threads,
+        cut_back=model.cut_back,
+        kv_bytes_per_token=model.kv_bytes_per_token,
+        weights_bytes=model.weights_bytes,
+    )
+
+
+def _request(prompt: Sequence[int], sampling: Sampling, preserved: list[str]) -> dict[str, object]:
+    body: dict[str, object] = {
+        "prompt": list(prompt),
+        "stream": True,
+        "return_tokens": True,
+        "timings_per_token": True,
+        "return_progress": True,
+        "cache_prompt": True,
+        "id_slot": 0,
+        "preserved_tokens": preserved,
+        "response_fields": _FINAL,
+        "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
+    }
+    for name in ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "grammar"):
+        if (value := getattr(sampling, name)) is not None:
+            body[name] = value
+    if sampling.stop:
+        body["stop"] = list(sampling.stop)
+    if sampling.json_schema is not None:
+        body["json_schema"] = msgspec.json.decode(sampling.json_schema)
+    if sampling.logprobs:
+        body["n_probs"] = sampling.logprobs
+    return body
+
+
+def _timings(t: _Timings, ttft: float) -> Timings:
+    return Timings(
+        reused=t.cache_n,
+        prefilled=t.prompt_n,
+        prefill_seconds=t.prompt_ms / 1e3,
+        decoded=t.predicted_n,
+        decode_seconds=t.predicted_ms / 1e3,
+        ttft=ttft,
+    )
+
+
+def _token(chunk: _Chunk, seen: Token) -> Token:
+    return Token(
+        text=chunk.content,
+        ids=tuple(chunk.tokens),
+        count=chunk.timings.predicted_n if chunk.timings else seen.count + len(chunk.tokens),
+        timings=_timings(chunk.timings, 0.0) if chunk.timings else None,
+        logprobs=tuple(chunk.completion_probabilities),
+    )
+
+
+def _last(chunk: _Chunk, ttft: float) -> Token:
+    t = chunk.timings or _Timings()
+    return Token(
+        text=chunk.content,
+        ids=tuple(chunk.tokens),
+        count=t.predicted_n,
+        stop="length" if chunk.stop_type == "limit" else "end",
+        timings=_timings(t, ttft),
+    )
+
+
+def _cut(seen: Token, ttft: float) -> Token:
+    timings = msgspec.structs.replace(seen.timings, ttft=ttft) if seen.timings else Timings()
+    return Token(count=seen.count, stop="cancelled", timings=timings)
+
+
+def _refusal(error: Refused) -> EngineError | UserError:
+    if error.kind == "exceed_context_size_error":
+        asked, room = error.details.get("n_prompt_tokens"), error.details.get("n_ctx")
+        return UserError(
+            f"the prompt takes {asked} tokens, the context holds {room}",
+            fix="shorten it with /trim, or start with a larger --context",
+        )
+    if error.status == 400:
+        return UserError(f"the engine refused the request: {error.message}")
+    return EngineError(f"the engine failed: {error.message}")

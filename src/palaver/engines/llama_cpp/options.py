@@ -1,0 +1,65 @@
+"""What a llama.cpp child is started with, and what it says of the model it loaded."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+
+class Options(Struct, frozen=True, omit_defaults=True):
+    """Settings of one child; sizes in tokens, `memory_limit` in GiB.
+
+    `context` None takes the smaller of the model's own and 8192. `threads` None lets the child
+    choose by measuring how many cores are free. `loras` are (path, scale).
+    """
+
+    model: str
+    folder: str  # private, for the socket
+    slots: str  # private, for saved states
+    cache: str = ""  # for fingerprints; empty: none kept
+    secret: str = ""
+    context: int | None = None
+    threads: int | None = None
+    batch: int = 256
+    kv_type: str = "f16"
+    loras: tuple[tuple[str, float], ...] = ()
+    memory_limit: float | None = None
+    llama_server: str | None = None
+
+
+class ModelFile(Struct, frozen=True, omit_defaults=True):
+    """What the file says of the model, read in Python before native code sees it.
+
+    `control` are the texts that become one control token. `metadata` holds the scalar keys.
+    `cut_back` is False where a cache can't be cut at any place.
+    """
+
+    name: str
+    fingerprint: str
+    context: int
+    threads: int
+    kv_bytes_per_token: int
+    weights_bytes: int
+    cut_back: bool
+    control: tuple[str, ...]
+    eog: tuple[str, ...]
+    bos: str
+    eos: str
+    bos_id: int | None
+    add_bos: bool
+    template: str | None
+    metadata: dict[str, str | int | float | bool]
+    socket: str = ""
+    port: int = 0
+
+
+class Report(Struct, frozen=True, omit_defaults=True):
+    """One line that a child writes: first `model`, then `ready`; or `error` and its `fix`.
+
+    `kind` "user" marks an error that the user can mend by another setting or file.
+    """
+
+    model: ModelFile | None = None
+    ready: bool = False
+    error: str | None = None
+    fix: str | None = None
+    kind: str = "engine"

@@ -1,0 +1,132 @@
+"""A model that we run: a token engine joined to a prompt format."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+
+from palaver.core.engine import Engine
+from palaver.core.errors import UserError
+from palaver.core.events import Event
+from palaver.core.format import Format
+from palaver.core.generation import Sampling, Timings
+from palaver.core.log import Row
+from palaver.core.messages import user
+from palaver.core.model import Cost, Count
+from palaver.core.tool import ToolSpec
+from palaver.models.answer import Answer
+from palaver.models.cache import Cache
+from palaver.models.kv import States, common_prefix
+from palaver.models.prompt import OpenReply, Prompt, PromptBuilder
+
+_LARGEST_PEEK = 1 << 29  # bytes of state worth writing only to learn the ids of one reply
+
+
+class LocalModel:
+    """Model over an Engine, a Format and saved states. One answer at a time."""
+
+    def __init__(self, engine: Engine, fmt: Format, states: States) -> None:
+        self.engine = engine
+        self.format = fmt
+        self.cache = Cache(engine, states)
+        self.name = engine.info.model
+        self.last: Timings | None = None  # of the newest answer
+        self._prompts = PromptBuilder(fmt, engine.tokenizer, engine.info.fingerprint)
+        self._rate: float | None = None  # seconds a prompt token takes, measured
+
+    async def respond(
+        self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
+    ) -> AsyncIterator[Event]:
+        """Answer the log; see `palaver.core.model.Model.respond`."""
+        prompt = await self._prompts.build(rows, tools)
+        async for event in self._answer(prompt, sampling, None):
+            yield event
+
+    async def carry_on(
+        self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
+    ) -> AsyncIterator[Event]:
+        """Go on with the cut-off reply that the log ends with.
+
+        The MessageDone holds the whole reply, old part and new; deltas are the new part alone.
+        """
+        reply = await self._prompts.open_reply(rows, tools)
+        async for event in self._answer(reply.prompt, sampling, reply):
+            yield event
+
+    def cancel(self) -> None:
+        """End the answer under way; its MessageDone says "cancelled" and holds what came."""
+        self.engine.cancel()
+
+    async def count(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Count:
+        """Count the prompt's tokens exactly, by part; the parts sum to the total.
+
+        "template" is what belongs to no message: the reply's opening, and what tokenising
+        parts for themselves differs from tokenising the whole.
+        """
+        prompt = await self._prompts.build(rows, tools)
+        parts: list[tuple[str, int]] = []
+        turn = 0
+        for role, tokens in await self._prompts.spans(rows, tools):
+            turn += role == "user"
+            parts.append((role if role == "system" else f"{role} {turn}", tokens))
+        parts.append(("template", len(prompt.ids) - sum(tokens for _, tokens in parts)))
+        return Count(len(prompt.ids), self.engine.info.context, True, tuple(parts))
+
+    async def cost(self, rows: Sequence[Row], tools: Sequence[ToolSpec], draft: str) -> Cost:
+        """Say what sending `draft` would cost: tokens reused and read, and the seconds."""
+        prompt = await self._prompts.build([*rows, _draft(rows, draft)], tools)
+        reused = self.cache.reusable(prompt.ids)
+        fresh = len(prompt.ids) - reused
+        seconds = fresh * self._rate if self._rate is not None else None
+        return Cost(reused, fresh, seconds, prompt.broke)
+
+    async def warm(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> None:
+        """Bring what any next message will stand after into the cache, while the user types."""
+        heads = [
+            list((await self._prompts.build([*rows, _draft(rows, text)], tools)).ids)
+            for text in ("a", "0")
+        ]
+        await self.cache.warm(heads[0][: common_prefix(*heads)])
+
+    async def close(self) -> None:
+        """End the engine."""
+        await self.engine.close()
+
+    async def _answer(
+        self, prompt: Prompt, sampling: Sampling, reply: OpenReply | None
+    ) -> AsyncIterator[Event]:
+        room = self.engine.info.context - len(prompt.ids)
+        if room < 1:
+            raise UserError(
+                f"this conversation takes {len(prompt.ids)} tokens,"
+                f" the context holds {self.engine.info.context}",
+                fix="drop the oldest turns with /trim, or start with a larger --context",
+            )
+        await self.cache.stop_warming()
+        async with self.cache.busy:
+            await self.cache.restore(prompt.ids)
+            parser = self.format.parser(reply.opened if reply else prompt.text)
+            answer = Answer(self.engine, parser, prompt, sampling, self._peek)
+            if reply:
+                answer.go_on_from(reply)
+            try:
+                async for event in answer.events():
+                    yield event
+            finally:
+                self.cache.held = answer.cached
+                self._learn(answer.timings)
+
+    def _learn(self, timings: Timings) -> None:
+        self.last = timings
+        if timings.prefilled >= 8 and timings.prefill_seconds > 0:
+            self._rate = timings.prefill_seconds / timings.prefilled
+
+    async def _peek(self) -> list[int] | None:
+        info = self.engine.info
+        if len(self.cache.held) * info.kv_bytes_per_token > _LARGEST_PEEK:
+            return None
+        return await self.cache.peek()
+
+
+def _draft(rows: Sequence[Row], text: str) -> Row:
+    last = rows[-1] if rows else None
+    return Row(-1, last.session if last else 0, last.id if last else None, 0.0, user(text))
