@@ -1,0 +1,52 @@
+"""An answer under way, as it stands in the journal, and what becomes of it after a crash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from palaver.core.errors import StoreError
+from palaver.core.log import Notice
+from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall
+
+# "call" begins a call and holds its name; "arguments" is more of the newest call's arguments.
+Kind = Literal["text", "reasoning", "call", "arguments"]
+
+CUT_CALL = "palaver ended while the model was writing this call"
+NOTICE = Notice(
+    "info",
+    "palaver ended while this answer was being written. What had been shown of it was kept; "
+    "/continue goes on from there, /retry writes it anew.",
+)
+
+
+def rebuild(pieces: Iterable[tuple[str, str]]) -> Message:
+    """Make the message that the (kind, text) pieces of a journal are the beginning of.
+
+    Its stop is "error". A call in it has an error, so that nothing runs it.
+    """
+    parts: list[Part] = []
+    for kind, text in pieces:
+        last = parts[-1] if parts else None
+        match kind:
+            case "text":
+                if isinstance(last, Text):
+                    parts[-1] = Text(last.text + text)
+                else:
+                    parts.append(Text(text))
+            case "reasoning":
+                if isinstance(last, Reasoning):
+                    parts[-1] = Reasoning(last.text + text)
+                else:
+                    parts.append(Reasoning(text))
+            case "call":
+                number = sum(isinstance(part, ToolCall) for part in parts) + 1
+                parts.append(ToolCall(f"cut-{number}", text, "", CUT_CALL))
+            case "arguments":
+                if not isinstance(last, ToolCall):
+                    last = ToolCall("cut-1", "", "", CUT_CALL)
+                    parts.append(last)
+                parts[-1] = ToolCall(last.id, last.name, last.arguments + text, CUT_CALL)
+            case _:
+                raise StoreError(f"The journal holds a piece of unknown kind {kind!r}.")
+    return Message("assistant", tuple(parts), "error")

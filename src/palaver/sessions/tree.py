@@ -1,0 +1,146 @@
+"""Walking and cutting the tree. Each function works on a connection, inside a transaction.
+
+A session's rows are those that it owns (`entry.session`) and, for a fork, its base and all
+above it. So each row has one owner, and whoever else shows it does so through a base.
+"""
+
+from __future__ import annotations
+
+import time
+
+import apsw
+
+from palaver.core.log import Row
+from palaver.sessions.codec import ROW_COLUMNS, DamagedError, decode_entry, decode_row
+from palaver.sessions.listing import Session
+from palaver.sessions.query import fetch, fetch_one, value
+from palaver.sessions.search import index_text
+
+# Up from ?1 to its root. `e.id < up.id`, though the table checks it: a walk must end in a
+# damaged file too.
+_UP = """
+WITH RECURSIVE up(id, parent) AS (
+    SELECT id, parent FROM entry WHERE id = ?1
+    UNION ALL
+    SELECT e.id, e.parent FROM up JOIN entry AS e ON e.id = up.parent AND e.id < up.id
+)
+"""
+
+
+def path(connection: apsw.Connection, tip: int | None) -> list[Row]:
+    """Return the rows from the root to `tip`, decoded. Raises DamagedError."""
+    if tip is None:
+        return []
+    rows = fetch(
+        connection,
+        f"{_UP} SELECT {ROW_COLUMNS} FROM up JOIN entry AS e ON e.id = up.id "
+        "LEFT JOIN generation AS g ON g.row = e.id ORDER BY e.id",
+        (tip,),
+    )
+    found = [decode_row(columns) for columns in rows]
+    if not found or found[-1].id != tip or found[0].parent is not None:
+        raise DamagedError(f"an entry above entry {tip} is missing")
+    return found
+
+
+def belongs(connection: apsw.Connection, session: int, row: int) -> bool:
+    """Say whether a session shows `row`: it is its own, or stands at or above its base."""
+    owner = value(connection, "SELECT session FROM entry WHERE id = ?", (row,))
+    if owner is None or owner == session:
+        return owner is not None
+    base = value(connection, "SELECT base FROM session WHERE id = ?", (session,))
+    return bool(value(connection, f"{_UP} SELECT ?2 IN (SELECT id FROM up)", (base, row)))
+
+
+def children(connection: apsw.Connection, session: int, row: int | None) -> list[int]:
+    """Return the rows below `row` that a session shows, oldest first."""
+    rows = fetch(
+        connection,
+        "SELECT id FROM entry WHERE parent IS ? AND (? OR session = ?) ORDER BY id",
+        (row, row is not None, session),
+    )
+    return [child for (child,) in rows if belongs(connection, session, child)]
+
+
+def move(connection: apsw.Connection, session: int, tip: int | None) -> None:
+    """Let a session stand elsewhere and note from where it left."""
+    connection.execute(
+        "INSERT INTO redo(session, tip) SELECT id, tip FROM session WHERE id = ?", (session,)
+    )
+    _stand(connection, session, tip)
+
+
+def _stand(connection: apsw.Connection, session: int, tip: int | None) -> None:
+    connection.execute(
+        "UPDATE session SET tip = ?, updated = ? WHERE id = ?", (tip, time.time(), session)
+    )
+
+
+def undo(connection: apsw.Connection, session: int, turns: int) -> int:
+    """Step back before the newest `turns` user messages; return how many there were."""
+    tip = value(connection, "SELECT tip FROM session WHERE id = ?", (session,))
+    starts = fetch(
+        connection,
+        f"{_UP} SELECT e.parent FROM up JOIN entry AS e ON e.id = up.id "
+        "WHERE e.kind = 'user' ORDER BY e.id DESC LIMIT ?2",
+        (tip, turns),
+    )
+    if starts:
+        move(connection, session, starts[-1][0])
+    return len(starts)
+
+
+def redo(connection: apsw.Connection, session: int) -> bool:
+    """Stand where the newest move left from."""
+    found = fetch_one(
+        connection,
+        "SELECT id, tip FROM redo WHERE session = ? ORDER BY id DESC LIMIT 1",
+        (session,),
+    )
+    if found is None:
+        return False
+    connection.execute("DELETE FROM redo WHERE id = ?", (found[0],))
+    _stand(connection, session, found[1])
+    return True
+
+
+def fork(connection: apsw.Connection, known: Session, base: int | None, title: str | None) -> int:
+    """Make a session that begins at `base` of another."""
+    now = time.time()
+    connection.execute(
+        "INSERT INTO session(title, cwd, model, created, updated, tip, base) "
+        "VALUES (?,?,?,?,?,?,?)",
+        (title or known.title or known.preview, known.cwd, known.model, now, now, base, base),
+    )
+    return connection.last_insert_rowid()
+
+
+def delete(connection: apsw.Connection, session: int) -> int:
+    """Remove a session and the rows that no other shows; return how many rows went.
+
+    A row that a fork shows goes to the oldest session that shows it.
+    """
+    for other, base in fetch(
+        connection,
+        "SELECT id, base FROM session WHERE base IS NOT NULL AND id <> ? ORDER BY id",
+        (session,),
+    ):
+        connection.execute(
+            f"{_UP} UPDATE entry SET session = ?2 WHERE session = ?3 AND id IN (SELECT id FROM up)",
+            (base, other, session),
+        )
+    rows = fetch(connection, "SELECT id, body FROM entry WHERE session = ?", (session,))
+    for row, body in rows:
+        try:
+            text = index_text(decode_entry(body))
+        except ValueError as error:
+            raise DamagedError(f"entry {row} can't be read: {error}") from error
+        connection.execute(
+            "INSERT INTO words(words, rowid, text) VALUES('delete',?,?)", (row, text)
+        )
+        connection.execute("DELETE FROM generation WHERE row = ?", (row,))
+        connection.execute("DELETE FROM mark WHERE row = ?", (row,))
+    for table in ("entry", "journal", "redo", "captured"):
+        connection.execute(f"DELETE FROM {table} WHERE session = ?", (session,))
+    connection.execute("DELETE FROM session WHERE id = ?", (session,))
+    return len(rows)
