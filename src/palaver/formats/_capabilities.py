@@ -1,0 +1,115 @@
+"""What a template can do, found by trying it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import Struct
+
+from palaver.core.errors import UserError
+from palaver.core.tool import ToolSpec
+from palaver.formats._dicts import tool_dict
+
+Tools = list[dict[str, Any]] | None
+Try = Callable[[list[dict[str, Any]], Tools], str]
+
+_TOOL = tool_dict(
+    ToolSpec(
+        "probe_tool",
+        "probe_description",
+        {
+            "type": "object",
+            "properties": {"probe_key": {"type": "string", "description": "probe_text"}},
+            "required": ["probe_key"],
+        },
+    ),
+    str,
+)
+_USER = {"role": "user", "content": "probe_question"}
+
+
+class Capabilities(Struct, frozen=True):
+    """What a template takes as it is; the rest is folded into that.
+
+    `calls`: an answer's tool calls; `parallel`: several of them in one answer; `results`: the
+    tool role; `ids`: any call ids, else nine letters and digits (Mistral); `arguments_text`:
+    arguments as JSON text, else as an object; `content_none`: None for the content of an answer
+    that is calls alone, else an empty text; `no_tools`: None for an empty list of tools, else
+    no such variable.
+    """
+
+    system: bool
+    tools: bool
+    calls: bool
+    parallel: bool
+    results: bool
+    ids: bool
+    arguments_text: bool
+    content_none: bool
+    no_tools: bool
+
+
+def find(attempt: Try) -> Capabilities:
+    """Find them by rendering small conversations; `attempt` raises UserError where refused."""
+    no_tools = _shows(_try(attempt, [_USER], None), "probe_question")
+    nothing: Tools = None if no_tools else []
+    asked = [{"role": "system", "content": "probe_system"}, _USER]
+    system = _shows(_try(attempt, asked, nothing), "probe_system")
+    tools = _shows(_try(attempt, [_USER], [_TOOL]), "probe_tool")
+    calls = parallel = results = as_text = short = none = False
+    for short, none, as_text in itertools.product((False, True), repeat=3):
+        got = _try(attempt, _turn(1, as_text, short, none), [_TOOL])
+        results = results or _shows(got, "probe_result")
+        calls = _shows(got, "probe_tool", "probe_value") and "{'probe_key': 'p" not in got
+        if calls:  # not as Python writes an object, which no model was taught
+            many = _try(attempt, _turn(2, as_text, short, none), [_TOOL])
+            parallel = _shows(many, "probe_value", "other_value")
+            break
+    return Capabilities(
+        system=system,
+        tools=tools,
+        calls=calls,
+        parallel=parallel,
+        results=results,
+        ids=not (calls and short),
+        arguments_text=calls and as_text,
+        content_none=calls and none,
+        no_tools=no_tools,
+    )
+
+
+def _try(attempt: Try, messages: list[dict[str, Any]], tools: Tools) -> str:
+    """Return what is rendered; nothing where the template refuses."""
+    try:
+        return attempt(messages, tools)
+    except UserError:
+        return ""
+
+
+def _shows(text: str, *words: str) -> bool:
+    return all(word in text for word in words)
+
+
+def _turn(calls: int, as_text: bool, short: bool, none: bool) -> list[dict[str, Any]]:
+    """Make a question, an answer with calls, their results."""
+    words = ["probe_value", "other_value"][:calls]
+    ids = [f"probeid0{i}" if short else f"call_{i}" for i in range(calls)]
+    made = [
+        {
+            "type": "function",
+            "id": call_id,
+            "function": {
+                "name": "probe_tool",
+                "arguments": f'{{"probe_key": "{word}"}}' if as_text else {"probe_key": word},
+            },
+        }
+        for call_id, word in zip(ids, words, strict=True)
+    ]
+    results = [
+        {"role": "tool", "name": "probe_tool", "tool_call_id": i, "content": "probe_result"}
+        for i in ids
+    ]
+    answer = {"role": "assistant", "content": None if none else "", "tool_calls": made}
+    return [_USER, answer, *results]

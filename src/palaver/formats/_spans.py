@@ -1,0 +1,68 @@
+"""Which range of a rendered conversation each message takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from palaver.core.errors import UserError
+from palaver.core.messages import Message, ToolResult
+from palaver.formats._tokens import ControlTokens
+
+
+def spans(
+    messages: Sequence[Message],
+    write: Callable[[Sequence[Message]], str],
+    control: ControlTokens,
+) -> list[tuple[int, int]]:
+    """Return ranges that follow one another and cover the whole text.
+
+    A message ends where the rendering of the conversation up to it ends. Where later messages
+    have changed what a template writes for it, its end is looked for behind its own text.
+    """
+    whole = write(messages)
+    ends: list[int] = []
+    at = 0
+    for count in range(1, len(messages) + 1):
+        at = (
+            len(whole)
+            if count == len(messages)
+            else _end(messages[:count], whole, at, write, control)
+        )
+        ends.append(at)
+    return list(zip([0, *ends[:-1]], ends, strict=True))
+
+
+def _end(
+    messages: Sequence[Message],
+    whole: str,
+    at: int,
+    write: Callable[[Sequence[Message]], str],
+    control: ControlTokens,
+) -> int:
+    """Return where the last of `messages`, which begins at `at`, ends in `whole`."""
+    try:
+        alone = write(messages)
+    except UserError:
+        alone = ""  # some templates refuse a conversation that ends here
+    if len(alone) >= at and whole.startswith(alone) and alone:
+        return len(alone)
+    own = _last_text(messages[-1])
+    place = whole.find(own, at) if own else -1
+    if place < 0:
+        return at
+    end = place + len(own)
+    closing = alone[alone.rfind(own) + len(own) :] if own in alone else ""
+    if closing and whole.startswith(closing, end):
+        return end + len(closing)
+    token = next(control.find(whole[end : end + 256]), None)
+    if token is None:
+        return end
+    end += token[1]
+    return end + whole.startswith("\n", end)
+
+
+def _last_text(message: Message) -> str:
+    """Return the text of a message that a template writes last."""
+    texts = [part.text for part in message.parts if isinstance(part, ToolResult)]
+    texts += [part.name for part in message.calls] or [message.text]
+    return next((text.strip() for text in reversed(texts) if text.strip()), "")

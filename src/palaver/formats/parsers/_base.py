@@ -1,0 +1,105 @@
+"""What parsers share: the feeding loop, and holding back what may be the start of a marker."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+
+from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
+
+_BLANK = re.compile(r"\s*")
+
+
+class Markers:
+    """A set of marker texts that are looked for together."""
+
+    def __init__(self, *texts: str) -> None:
+        """Where two begin at one place the longer one counts."""
+        ordered = sorted(texts, key=len, reverse=True)
+        self._find = re.compile("|".join(map(re.escape, ordered)))
+        self._starts = frozenset(text[:n] for text in ordered for n in range(1, len(text)))
+        self._longest = len(ordered[0]) - 1
+
+    def cut(self, text: str, at: int) -> tuple[int, int]:
+        """Return (end of what is no marker, end of the marker) from `at` on.
+
+        The two are equal where no marker is complete: then what follows may begin one.
+        """
+        found = self._find.search(text, at)
+        if found:
+            return found.span()
+        for start in range(max(at, len(text) - self._longest), len(text)):
+            if text[start:] in self._starts:
+                return start, start
+        return len(text), len(text)
+
+
+def starts(text: str, at: int, marker: str) -> bool | None:
+    """Say whether `text` has `marker` at `at`; None where too little of it is there."""
+    if text.startswith(marker, at):
+        return True
+    rest = len(text) - at
+    return None if rest < len(marker) and text.startswith(marker[:rest], at) else False
+
+
+def blank_end(text: str, at: int) -> int:
+    """Return where the white space that begins at `at` ends."""
+    found = _BLANK.match(text, at)
+    return found.end() if found else at
+
+
+class StepParser:
+    """A parser as a chain of steps.
+
+    A step reads `_text` from `_at` on, moves `_at` and may set the next `_step`. A step that
+    moves nothing and stays waits for more text.
+    """
+
+    def __init__(self) -> None:
+        self._text = ""
+        self._at = 0
+        self._out: list[ParserEvent] = []
+        self._step: Callable[[], None]
+
+    def feed(self, text: str) -> list[ParserEvent]:
+        """Take more text; return what is certain now."""
+        self._text = self._text[self._at :] + text if self._at < len(self._text) else text
+        self._at = 0
+        while self._at < len(self._text):
+            before = self._at, self._step
+            self._step()
+            if (self._at, self._step) == before:
+                break
+        return self._taken()
+
+    def finish(self) -> list[ParserEvent]:
+        """Say that the text is over; return the rest."""
+        self._end(self._text[self._at :])
+        self._text, self._at = "", 0
+        return self._taken()
+
+    def _end(self, rest: str) -> None:
+        """Write `rest`, which no step took, and what steps hold back."""
+        raise NotImplementedError
+
+    def _taken(self) -> list[ParserEvent]:
+        out, self._out = self._out, []
+        return out
+
+    def _emit(self, event: ParserEvent) -> None:
+        self._out.append(event)
+
+    def _say(self, text: str) -> None:
+        if text:
+            self._out.append(TextDelta(text))
+
+    def _think(self, text: str) -> None:
+        if text:
+            self._out.append(ReasoningDelta(text))
+
+
+def whole(parser: object, chunks: Iterable[str]) -> list[ParserEvent]:
+    """Return all events of a text that comes in `chunks`."""
+    if not isinstance(parser, StepParser):
+        raise TypeError(f"{parser!r} is no parser of this folder")
+    return [event for chunk in chunks for event in parser.feed(chunk)] + parser.finish()
