@@ -56,5 +56,8 @@ class Format(Protocol):
     ) -> list[tuple[int, int]]:
         """Return the range of the rendered text (reply=False) that each message takes."""
 
+    def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
+        """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
+
     def parser(self, prompt: str) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""

@@ -80,7 +80,8 @@ class Answer:
     async def _generation(self, ids: ReplyIds, *, alive: bool) -> Generation:
         prompt = list(self.prompt.ids)
         ended_by = ""
-        sampled, exact = [], not ids.count
+        sampled: list[int] = []
+        exact = not ids.count
         if alive:
             sampled, exact = await ids.resolve(prompt, self.engine.tokenizer, self.peek)
             if sampled:

@@ -54,8 +54,9 @@ class ReplyIds:
         if not held or held[:start] != prompt:
             return guessed, False
         sampled = held[start:]
-        if len(sampled) == self.count - 1 and self._chunks[-1][1]:
-            return [*sampled, self._chunks[-1][1][-1]], True  # the last one was never decoded
+        if len(sampled) == self.count - 1:
+            # The last one was never decoded; where it began a character, nobody saw it either.
+            return [*sampled, *self._chunks[-1][1][-1:]], True
         if len(sampled) >= self.count:
             return sampled[: self.count], True
         return guessed, False

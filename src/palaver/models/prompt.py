@@ -22,7 +22,6 @@ from palaver.core.log import Row
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.models.reply import same_reply
-from palaver.models.pieces import pieces
 
 
 class Prompt(Struct, frozen=True):
@@ -114,16 +113,21 @@ class PromptBuilder:
         messages = [row.entry for row in rows if isinstance(row.entry, Message)]
         rendered = self._format.render(messages, tools, reply=False)
         counts: list[tuple[str, int]] = []
-        for message, (start, end) in zip(
-            messages, self._format.spans(messages, tools), strict=True
+        for row, message, (start, end) in zip(
+            rows, messages, self._format.spans(messages, tools), strict=True
         ):
-            counts.append((message.role, len(await self.encode(_part(rendered, start, end)))))
+            part, sampled = _part(rendered, start, end), 0
+            said = row.generation
+            if said and said.exact and said.raw and said.raw in part.text and not part.literal:
+                part = Rendered(part.text.replace(said.raw + said.ended_by, "", 1))
+                sampled = said.sampled
+            counts.append((message.role, sampled + len(await self.encode(part))))
         return counts
 
     async def encode(self, rendered: Rendered) -> list[int]:
         """Tokenise rendered text: what is literal as plain text, the rest with control tokens."""
         ids: list[int] = []
-        for text, special in pieces(rendered, self._tokenizer.control):
+        for text, special in self._format.pieces(rendered):
             ids += await self._tokenizer.encode(text, special=special)
         return ids
 

@@ -59,7 +59,7 @@ def describe(options: Options) -> ModelFile:
         add_bos=_adds_bos(scalars),
         template=template if isinstance(template, str) else None,
         metadata=scalars,
-        socket=str(Path(options.folder) / "s"),
+        socket=str(Path(options.folder) / "s.sock"),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from palaver.core.engine import EngineInfo, Token
+from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling, Timings
 from palaver.engines.llama_cpp.options import ModelFile, Options
@@ -56,7 +56,7 @@ class LlamaCpp:
         self._env = env
         self._child = child
         self.file = model
-        self.tokenizer = LlamaTokenizer(self._wire, model)
+        self.tokenizer: Tokenizer = LlamaTokenizer(self._wire, model)
         self._stream: EventStream | None = None
         self._preserved = sorted(set(model.control) - set(model.eog))
         self.info = _info(model, child.options)
@@ -160,15 +160,14 @@ class LlamaCpp:
         `threads` None measures again. Raises as `start` does.
         """
         options = self._child.options
-        folder = str(Path(options.folder).parent)
         self._child.kill()
-        fixed = options.threads if threads is None else threads
-        child = Child.spawn(
-            msgspec.structs.replace(options, folder=folder, threads=fixed), self._env
+        fresh = msgspec.structs.replace(
+            options,
+            folder=str(Path(options.folder).parent),
+            threads=options.threads if threads is None else threads,
         )
-        child.options = msgspec.structs.replace(child.options, threads=options.threads)
-        self._child = child
-        self.file = await child.ready()
+        self._child = Child.start(fresh, self._env, None)
+        self.file = await self._child.ready()
         self.info = _info(self.file, options)
 
     async def close(self) -> None:

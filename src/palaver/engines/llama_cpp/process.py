@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import secrets
 import shutil
 import socket
 import subprocess
 import sys
-import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -21,33 +22,26 @@ from palaver.engines.llama_cpp.wire import Wire
 _LOAD_PATIENCE = 900.0  # seconds; a large model from a slow disk takes minutes
 
 
-class Child:
-    """One engine process. `spawn` returns at once; `ready` waits until the model is loaded."""
+class Prespawned:
+    """A process that waits for its options; starting it costs a millisecond or two.
 
-    def __init__(self, options: Options, process: subprocess.Popen[bytes], log: Path) -> None:
-        self.options = options
+    Its socket and log stand in a fresh folder of mode 0700.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.process = process
-        self.model: ModelFile | None = None
-        self.wire: Wire | None = None
-        self._log = log
+        self.folder = folder
 
     @classmethod
-    def spawn(cls, options: Options, env: dict[str, str]) -> Child:
-        """Start a process; `env` is all of its environment.
-
-        The socket stands in a fresh folder of mode 0700 under `options.folder`.
-        """
-        folder = Path(tempfile.mkdtemp(prefix="engine-", dir=options.folder))
-        options = msgspec.structs.replace(
-            options, folder=str(folder), secret=secrets.token_urlsafe(24)
-        )
-        log = folder / "log"
+    def start(cls, parent: Path, env: dict[str, str]) -> Prespawned:
+        """Start it; `env` is all of its environment, `parent` where its folder is made."""
+        folder = parent / f"engine-{os.getpid()}-{time.monotonic_ns()}"
+        folder.mkdir(mode=0o700)
         env = env | {
-            # Spin a little only: see docs/adr/0007-threads.md.
-            "GOMP_SPINCOUNT": "1000",
+            "GOMP_SPINCOUNT": "1000",  # see docs/adr/0007-threads.md
             "GGML_NO_BACKTRACE": "1",  # else an abort starts gdb
         }
-        with log.open("wb") as errors:
+        with (folder / "log").open("wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "palaver.engines.llama_cpp.child"],
                 stdin=subprocess.PIPE,
@@ -56,11 +50,42 @@ class Child:
                 env=env,
                 start_new_session=True,  # Ctrl-C in the terminal is not for it
             )
-        child = cls(options, process, log)
-        if process.stdin:
+        return cls(process, folder)
+
+    def kill(self) -> None:
+        """End it and remove its folder; safe to call twice."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                with contextlib.suppress(OSError):
+                    pipe.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Child:
+    """One engine process with its options; `ready` waits until the model is loaded."""
+
+    def __init__(self, options: Options, own: Prespawned) -> None:
+        self.options = options
+        self.process = own.process
+        self.model: ModelFile | None = None
+        self.wire: Wire | None = None
+        self._own = own
+
+    @classmethod
+    def start(cls, options: Options, env: dict[str, str], waiting: Prespawned | None) -> Child:
+        """Give a waiting process, or a new one, its options; returns at once."""
+        own = waiting or Prespawned.start(Path(options.folder), env)
+        options = msgspec.structs.replace(
+            options, folder=str(own.folder), secret=secrets.token_urlsafe(24)
+        )
+        child = cls(options, own)
+        if own.process.stdin:
             with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(msgspec.json.encode(options) + b"\n")
-                process.stdin.flush()
+                own.process.stdin.write(msgspec.json.encode(options) + b"\n")
+                own.process.stdin.flush()
         return child
 
     async def ready(self) -> ModelFile:
@@ -139,21 +164,14 @@ class Child:
     def log_tail(self, lines: int = 6) -> str | None:
         """Return the last lines that the process wrote to stderr, or None."""
         try:
-            text = self._log.read_bytes()[-4000:].decode(errors="replace").strip()
+            text = (self._own.folder / "log").read_bytes()[-4000:].decode(errors="replace").strip()
         except OSError:
             return None
         return "\n".join(text.splitlines()[-lines:]) or None
 
     def kill(self) -> None:
         """End the process at once and remove its folder; safe to call twice."""
-        if self.alive:
-            self.process.kill()
-        self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        shutil.rmtree(self.options.folder, ignore_errors=True)
+        self._own.kill()
 
 
 def free_port() -> int:

@@ -46,7 +46,7 @@ class Wire:
         Raises Refused for a status of 400 and above, ConnectionError where nobody answers.
         """
         answer = bytearray()
-        async for data in self._exchange(method, path, body):
+        async for data in self.exchange(method, path, body, lambda _: None):
             answer += data
         return msgspec.json.decode(answer)
 

@@ -1,0 +1,136 @@
+"""From settings to a model and a session: the only place that knows them all."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+from pathlib import Path
+
+from palaver import demo
+from palaver.config import environment, paths
+from palaver.config.settings import Settings
+from palaver.core.errors import UserError
+from palaver.core.generation import Sampling
+from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.llama_cpp.options import Options
+from palaver.engines.llama_cpp.process import Child, Prespawned
+from palaver.formats.template import TemplateFormat
+from palaver.models.kv import States
+from palaver.models.local import LocalModel
+
+DEFAULT_TEMPERATURE = 0.4
+TINY = "palaver-tiny"
+
+
+def model_path(settings: Settings) -> Path:
+    """Return the file of the model that the settings name, the shipped one without a name.
+
+    Raises UserError where it can't be found, with the nearest name.
+    """
+    if settings.model is None or settings.model == TINY:
+        return demo.path()
+    from palaver.engines.hub import resolve
+
+    return resolve(settings.model, paths.models_dir())
+
+
+def engine_options(settings: Settings) -> Options:
+    """Turn settings into what an engine is started with."""
+    return Options(
+        model=str(model_path(settings).absolute()),
+        folder=str(paths.state_dir()),
+        slots=str(paths.kv_dir()),
+        cache=str(paths.state_dir()),
+        context=settings.context,
+        threads=settings.threads,
+        kv_type=settings.kv_type,
+        memory_limit=settings.memory_limit,
+        llama_server=settings.llama_server,
+        loras=tuple(_lora(text) for text in settings.lora),
+    )
+
+
+def _lora(text: str) -> tuple[str, float]:
+    path, _, scale = text.rpartition("=")
+    try:
+        return (path, float(scale)) if path else (text, 1.0)
+    except ValueError:
+        return text, 1.0
+
+
+def prespawn() -> Prespawned:
+    """Start an engine's process that waits for its options; cheap, for the very start."""
+    return Prespawned.start(paths.state_dir(), environment.engine_environment())
+
+
+async def open_model(
+    settings: Settings, *, started: float, waiting: Prespawned | None = None
+) -> LocalModel:
+    """Load the model that the settings name; `started` is the conversation's first moment.
+
+    Takes as long as loading takes. Raises UserError, EngineError.
+    """
+    env = environment.engine_environment()
+    try:
+        options = await asyncio.to_thread(engine_options, settings)
+    except BaseException:
+        if waiting:
+            waiting.kill()
+        raise
+    child = Child.start(options, env, waiting)
+    engine = await LlamaCpp.start(child, env)
+    fmt = make_format(engine, datetime.date.fromtimestamp(started))
+    limit = int(settings.kv_disk_gb * (1 << 30))
+    return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+
+
+def make_format(engine: LlamaCpp, date: datetime.date) -> TemplateFormat:
+    """Make the format of the engine's model: its own template, else a built-in one."""
+    file = engine.file
+    if file.template:
+        return TemplateFormat(file.template, file.bos, file.eos, file.control, date=date)
+    from palaver.formats.builtin import choose
+
+    return choose(file.metadata, file.bos, file.eos, frozenset(file.control), date)
+
+
+def sampling(settings: Settings) -> Sampling:
+    """Turn settings into sampling; what is unset stays unset, but for two defaults."""
+    return Sampling(
+        max_tokens=settings.max_tokens,
+        temperature=DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature,
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        min_p=settings.min_p,
+        repeat_penalty=settings.repeat_penalty,
+        seed=settings.seed,
+        stop=tuple(settings.stop),
+    )
+
+
+def signing(settings: Settings) -> tuple[str, str] | None:
+    """Read the texts that records are signed with.
+
+    Raises UserError where one of the two is missing, unreadable or empty.
+    """
+    if settings.kb is None and settings.kernel is None:
+        return None
+    if settings.kb is None or settings.kernel is None:
+        missing = "--kb" if settings.kb is None else "--kernel"
+        raise UserError(f"records are signed with a --kb and a --kernel: {missing} is missing")
+    return _signing_text(settings.kb), _signing_text(settings.kernel)
+
+
+def _signing_text(name: str) -> str:
+    try:
+        text = Path(name).expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is not UTF-8 text") from None
+    except OSError as error:
+        raise UserError(f"{name} can't be read: {error.strerror}") from None
+    if not text.strip():
+        raise UserError(f"{name} is empty: nothing could be signed with it")
+    return text
+
+
+

@@ -1,0 +1,81 @@
+"""The flags of `palaver chat`, as a table: read here without click, which loads after the prompt.
+
+`read` understands the plain forms (`--name value`, `--name=value`, `-m value`, switches, one model);
+whatever else there is goes to click, which says what is wrong or prints the help.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One flag: `names` with dashes, `kind` of its value (None: a switch), its help."""
+
+    key: str
+    names: tuple[str, ...]
+    kind: type | None
+    help: str
+    many: bool = False
+
+
+FLAGS = (
+    Flag("model", ("-m", "--model", "--model-path"), str, "Model: path, folder, org/repo[:quant] or name."),
+    Flag("system", ("--system",), str, "System prompt of a new conversation."),
+    Flag("max_tokens", ("--max-tokens",), int, "Most tokens of an answer (2048)."),
+    Flag("temperature", ("--temperature",), float, "Sampling temperature (the model's own, else 0.4)."),
+    Flag("top_k", ("--top-k",), int, "Sample from this many best tokens."),
+    Flag("top_p", ("--top-p",), float, "Sample from the best tokens with this probability together."),
+    Flag("min_p", ("--min-p",), float, "Drop tokens less likely than this times the best."),
+    Flag("repeat_penalty", ("--repeat-penalty",), float, "Make tokens that stood lately less likely."),
+    Flag("seed", ("--seed",), int, "Seed of sampling."),
+    Flag("stop", ("--stop",), str, "Text that ends an answer (again for more).", many=True),
+    Flag("context", ("--context",), int, "Context size in tokens."),
+    Flag("memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GiB."),
+    Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
+    Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
+    Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
+    Flag("lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True),
+    Flag("output", ("--output",), str, "Append what is said to this file, as training records."),
+    Flag("kb", ("--kb",), str, "Knowledge base to sign records with (needs --kernel)."),
+    Flag("kernel", ("--kernel",), str, "Kernel to sign records with (needs --kb)."),
+    Flag("no_system", ("--no-system",), None, "Leave the system message out of records."),
+    Flag("resume", ("--resume",), str, "Go on with a session: its number, or \"last\"."),
+    Flag("no_save", ("--no-save",), None, "Keep nothing on disk: the session ends with the program."),
+    Flag("plain", ("--plain",), None, "No colour, no redrawing: plain lines."),
+)  # fmt: skip
+SAMPLING = ("max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop")
+
+
+def read(argv: list[str]) -> dict[str, Any] | None:
+    """Return the values of the flags in `argv`, or None where click has to look at them."""
+    by_name = {name: flag for flag in FLAGS for name in flag.names}
+    values: dict[str, Any] = {}
+    rest = iter(argv)
+    for word in rest:
+        if not word.startswith("-"):
+            if "model" in values:
+                return None
+            values["model"] = word
+            continue
+        name, equals, value = word.partition("=")
+        flag = by_name.get(name)
+        if flag is None or (equals and flag.kind is None):
+            return None
+        if flag.kind is None:
+            values[flag.key] = True
+            continue
+        given = value if equals else next(rest, None)
+        if given is None:
+            return None
+        try:
+            read_value = flag.kind(given)
+        except ValueError:
+            return None
+        if flag.many:
+            values.setdefault(flag.key, []).append(read_value)
+        else:
+            values[flag.key] = read_value
+    return values

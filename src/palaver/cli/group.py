@@ -1,0 +1,119 @@
+"""The group of subcommands for click: each is a file of this folder, loaded when it is run."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from palaver import __version__
+from palaver.cli.main import report
+from palaver.core.errors import PalaverError
+from palaver.core.scan import load, names
+
+_HELPERS = {"flags", "group", "main"}
+
+
+def subcommands() -> list[str]:
+    """Return the names of all subcommands."""
+    return [name.replace("_", "-") for name in names("palaver.cli") if name not in _HELPERS]
+
+
+def summary(name: str) -> str:
+    """Return the first sentence of a subcommand's module docstring, without importing it."""
+    path = Path(__file__).with_name(f"{name.replace('-', '_')}.py")
+    with path.open(encoding="utf-8") as file:
+        return file.readline().strip().strip('"').split(". ")[0].rstrip(".")
+
+
+class Group(click.Group):
+    """Loads subcommands by name; `palaver` without one is `palaver chat`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all subcommands."""
+        return subcommands()
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a subcommand's file and return its COMMAND."""
+        if cmd_name not in subcommands():
+            return None
+        command: click.Command = load("palaver.cli", cmd_name.replace("-", "_"), "COMMAND")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of subcommands from their files' first lines."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary(name)) for name in subcommands()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Say which name was nearest where there is no such subcommand."""
+        if args and self.get_command(ctx, args[0]) is None:
+            import difflib
+
+            near = difflib.get_close_matches(args[0], subcommands(), 1, 0.6)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+
+@click.command(
+    cls=Group,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help=(
+        "Talk to the models you own, and make them better by talking.\n\n"
+        "Without a command: `palaver chat`. `palaver MODEL` chats with that model."
+        " `palaver -p TEXT` is `palaver ask TEXT`."
+    ),
+)
+@click.version_option(__version__, message="palaver %(version)s")
+def cli() -> None:
+    """Talk to the models you own."""
+
+
+def _as_chat(argv: list[str]) -> list[str]:
+    """Put in the subcommand that a bare `palaver` means."""
+    if argv[:1] == ["-p"]:
+        return ["ask", *argv[1:]]
+    if argv and (argv[0] in subcommands() or argv[0] in ("-h", "--help", "--version")):
+        return argv
+    looks_like_model = argv and not argv[0].startswith("-") and len(argv) == 1
+    if argv and not argv[0].startswith("-") and not _could_be_model(argv[0]) and looks_like_model:
+        return argv
+    return ["chat", *argv]
+
+
+def _could_be_model(word: str) -> bool:
+    return "/" in word or "." in word or Path(word).exists()
+
+
+def run(argv: list[str]) -> int:
+    """Run the command line; return its exit code."""
+    try:
+        result: Any = cli.main(_as_chat(argv), prog_name="palaver", standalone_mode=False)
+    except click.exceptions.Abort:
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2 if isinstance(error, click.UsageError) else 1
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except PalaverError as error:
+        return report(error)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        _quiet_stdout()
+        return 0
+    return result if isinstance(result, int) else 0
+
+
+def _quiet_stdout() -> None:
+    """Keep the interpreter from complaining, at exit, about a pipe that is closed."""
+    os = importlib.import_module("os")
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())

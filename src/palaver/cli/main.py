@@ -1,0 +1,74 @@
+"""The `palaver` command: finds the subcommand and loads only that."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def main() -> None:
+    """Run `palaver`; ends the process with the exit code of design.md."""
+    argv = sys.argv[1:]
+    if argv == ["--version"]:
+        from palaver import __version__
+
+        sys.stdout.write(f"palaver {__version__}\n")
+        return
+    sys.exit(_run(argv))
+
+
+def _run(argv: list[str]) -> int:
+    from palaver.core.errors import PalaverError
+
+    try:
+        return _chat_fast(argv)
+    except _Slow:
+        pass
+    except KeyboardInterrupt:
+        return 130
+    except PalaverError as error:
+        return report(error)
+    from palaver.cli.group import run
+
+    return run(argv)
+
+
+class _Slow(Exception):  # noqa: N818 - a turn to another path, not an error
+    """These arguments are not a plain start of the chat."""
+
+
+def _chat_fast(argv: list[str]) -> int:
+    """Start the chat without loading click, if that is what was asked for in plain words."""
+    from palaver.cli.flags import read
+    from palaver.core.scan import names
+
+    if argv[:1] == ["chat"]:
+        argv = argv[1:]
+    elif argv and argv[0] in names("palaver.cli"):
+        raise _Slow
+    flags = read(argv)
+    if flags is None:
+        raise _Slow
+    return start_chat(flags)
+
+
+def start_chat(flags: dict[str, Any]) -> int:
+    """Run the chat; `flags` are the values of `palaver.cli.flags`."""
+    from palaver.terminal.start import run
+
+    return run(flags)
+
+
+def report(error: Exception) -> int:
+    """Print an error that the user can act on; return its exit code."""
+    from palaver.core.errors import PalaverError
+
+    lines = str(error).splitlines() or [type(error).__name__]
+    sys.stderr.write(f"palaver: {lines[0]}\n")
+    for line in lines[1:]:
+        sys.stderr.write(f"  {line}\n")
+    return error.exit_code if isinstance(error, PalaverError) else 1
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""What the rest of the program needs of the environment."""
+
+from __future__ import annotations
+
+import os
+
+# An engine's process gets these and nothing else: no keys, no tokens.
+_FOR_ENGINES = (
+    "PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "VIRTUAL_ENV", "PYTHONPATH",
+    "PYTHONHOME", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "OMP_WAIT_POLICY", "GOMP_CPU_AFFINITY",
+)  # fmt: skip
+
+
+def engine_environment() -> dict[str, str]:
+    """Return all that an engine's process gets of the environment."""
+    return {name: os.environ[name] for name in _FOR_ENGINES if name in os.environ}
+
+
+def color_wanted() -> bool:
+    """Say whether colour may be used: not with NO_COLOR (no-color.org) or a dumb terminal."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def dumb_terminal() -> bool:
+    """Say whether the terminal understands no control sequences at all."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "")
+
+
+def editor() -> str:
+    """Return the user's editor."""
+    return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+
+
+def terminal_name() -> str:
+    """Return TERM, for reports."""
+    return os.environ.get("TERM", "")

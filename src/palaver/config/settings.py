@@ -1,0 +1,174 @@
+"""The settings and config.toml: closed keys, an unknown one is an error with the nearest name.
+
+Nothing here imports more than the standard library, because it runs before the prompt is drawn.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from palaver.config.paths import config_dir
+from palaver.core.errors import UserError
+
+
+def _key(default: Any, help_: str, *, secret: bool = False) -> Any:
+    metadata = {"help": help_, "secret": secret}
+    if isinstance(default, list):
+        return field(default_factory=lambda: list(default), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that can be set; a field's name is its key. None means unset, which is not 0."""
+
+    model: str | None = _key(None, "model to load: a path, a folder, org/repo[:quant] or a name")
+    context: int | None = _key(None, "context size in tokens (default: the model's, at most 8192)")
+    threads: int | None = _key(None, "threads for the engine (default: measured)")
+    memory_limit: float | None = _key(None, "refuse models that would take more than this, in GiB")
+    kv_type: str = _key("f16", "type of the KV cache: f16, or q8_0 (half the memory, less exact)")
+    kv_disk_gb: float = _key(8.0, "room for saved states on disk, in GiB")
+    llama_server: str | None = _key(None, "path of a llama-server binary to use instead")
+    lora: list[str] = _key([], "LoRA adapters: paths, or path=scale")
+    system: str | None = _key(None, "system prompt of new conversations")
+    max_tokens: int | None = _key(2048, "most tokens of an answer")
+    temperature: float | None = _key(None, "sampling temperature (default: the model's, else 0.4)")
+    top_k: int | None = _key(None, "sample from this many best tokens")
+    top_p: float | None = _key(None, "sample from the best tokens with this probability together")
+    min_p: float | None = _key(None, "drop tokens less likely than this times the best")
+    repeat_penalty: float | None = _key(None, "make tokens of the last 64 less likely")
+    seed: int | None = _key(None, "seed of sampling")
+    stop: list[str] = _key([], "texts that end an answer")
+    output: str | None = _key(None, "file that conversations are captured to, as training records")
+    kb: str | None = _key(None, "knowledge base for signed records (needs kernel)")
+    kernel: str | None = _key(None, "kernel for signed records (needs kb)")
+    editing: str = _key("emacs", "keys of the input line: emacs or vi")
+    farewells: list[str] = _key([], "lines that leave the chat, such as \"bye\"")
+    status: str = _key("{model}  {context}  {cost}", "template of the status line")
+    hub_token: str | None = _key(None, "token for gated models of the hub", secret=True)
+
+    def __post_init__(self) -> None:
+        """Check values that only some of make sense; raises UserError."""
+        _one_of("kv_type", self.kv_type, ("f16", "q8_0", "f32", "bf16"))
+        _one_of("editing", self.editing, ("emacs", "vi"))
+        for name in ("context", "threads", "max_tokens"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UserError(f"{name} = {value}: must be at least 1")
+        for name in ("temperature", "top_k", "top_p", "min_p", "repeat_penalty"):
+            value = getattr(self, name)
+            if value is not None and value < 0:
+                raise UserError(f"{name} = {value}: must not be negative")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise UserError(f"{name} = {value!r}: must be one of {', '.join(allowed)}")
+
+
+def keys() -> dict[str, dataclasses.Field[Any]]:
+    """Return every key's field: `type` as text, `metadata["help"]`, `metadata["secret"]`."""
+    return {f.name: f for f in dataclasses.fields(Settings)}
+
+
+def config_file() -> Path:
+    """Return the path of config.toml, which need not exist."""
+    return config_dir() / "config.toml"
+
+
+def load(**given: Any) -> Settings:
+    """Read config.toml, then PALAVER_* variables, then what is `given` and not None.
+
+    Raises UserError naming the file, the line where it is known, and the fix.
+    """
+    values = _from_file(config_file())
+    for name, spec in keys().items():
+        text = os.environ.get(f"PALAVER_{name.upper()}")
+        if text is not None:
+            values[name] = parse(name, str(spec.type), text)
+    values |= {name: value for name, value in given.items() if value is not None}
+    return Settings(**values)
+
+
+def _from_file(path: Path) -> dict[str, Any]:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+    import tomllib
+
+    try:
+        values = tomllib.loads(data.decode())
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text") from None
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: {error}", fix="mend it with: palaver config edit") from None
+    known = keys()
+    for name, value in values.items():
+        if name not in known:
+            raise unknown_key(name, f"{path}, line {_line(data.decode(), name)}")
+        if not _fits(value, str(known[name].type)):
+            raise UserError(
+                f"{path}, line {_line(data.decode(), name)}: {name} = {value!r} is not"
+                f" {_described(str(known[name].type))}"
+            )
+    return values
+
+
+def unknown_key(name: str, where: str) -> UserError:
+    """Make the error for a key that is not there, with the nearest that is."""
+    import difflib
+
+    near = difflib.get_close_matches(name, keys(), 1, 0.5)
+    return UserError(
+        f"{where}: there is no setting {name!r}",
+        fix=f"did you mean {near[0]!r}?" if near else "palaver config show lists all settings",
+    )
+
+
+def parse(name: str, type_: str, text: str) -> Any:
+    """Read a value from text, as a variable or `/set` gives it; raises UserError."""
+    if text == "" and "None" in type_:
+        return None
+    kind = type_.split(" |")[0]
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "float":
+            return float(text)
+    except ValueError:
+        raise UserError(f"{name} = {text!r} is not {_described(type_)}") from None
+    if kind == "list[str]":
+        return [part.strip() for part in text.split(",") if part.strip()]
+    return text
+
+
+def _fits(value: object, type_: str) -> bool:
+    kind = type_.split(" |")[0]
+    if kind == "list[str]":
+        return isinstance(value, list) and all(isinstance(v, str) for v in value)
+    if isinstance(value, bool):
+        return False
+    if kind == "float":
+        return isinstance(value, int | float)
+    return isinstance(value, {"int": int, "str": str}[kind])
+
+
+def _described(type_: str) -> str:
+    kind = type_.split(" |")[0]
+    return {"int": "a whole number", "float": "a number", "str": "a text"}.get(
+        kind, "a list of texts"
+    )
+
+
+def _line(text: str, name: str) -> int:
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.split("=")[0].strip().strip("\"'") == name:
+            return number
+    return 1

@@ -1,0 +1,218 @@
+"""A stored conversation as the loop and the front ends use it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from palaver.config import paths
+from palaver.core.errors import UserError
+from palaver.core.generation import Generation
+from palaver.core.log import Compaction, Entry, Row, turn_starts, visible
+from palaver.core.messages import Message, Reasoning, Text, system
+from palaver.sessions.background import AsyncStore
+from palaver.sessions.store import Mark, MarkKind, Store
+
+JournalKind = Literal["text", "reasoning", "call"]
+
+
+class Conversation:
+    """One session, open for writing here; the path to where it stands is kept in memory.
+
+    Implements `palaver.core.log.Log`. Nothing here destroys anything: undo, retry, edit and
+    clear only move to another place of the tree.
+    """
+
+    def __init__(self, store: AsyncStore, session: int, rows: list[Row]) -> None:
+        """Use `create` or `resume`."""
+        self.store = store
+        self.session = session
+        self.rows = rows
+        self._piece = 0
+        self._below: Row | None = None  # where the next entry goes, if not below the tip
+
+    @classmethod
+    async def create(cls, store: AsyncStore, prompt: str | None, model: str | None) -> Conversation:
+        """Begin a new session; `prompt` is its system prompt."""
+        cwd = str(Path.cwd())
+        session = await store.run(Store.create_session, cwd=cwd, model=model)
+        made = cls(store, session, [])
+        if prompt:
+            await made.append(system(prompt), durable=False)  # the first message syncs both
+        return made
+
+    @classmethod
+    async def resume(cls, store: AsyncStore, session: int) -> tuple[Conversation, Row | None]:
+        """Open a session for writing; the row is an answer that was recovered, if one was.
+
+        Raises UserError where there is none or another process writes it.
+        """
+        await store.run(Store.claim, session)
+        recovered = await store.run(Store.recover, session)
+        return cls(store, session, await store.run(Store.path, session)), recovered
+
+    @property
+    def began(self) -> float:
+        """When the conversation began, in seconds since the epoch."""
+        return self.rows[0].at if self.rows else time.time()
+
+    @property
+    def view(self) -> list[Row]:
+        """The rows whose messages the model sees."""
+        return visible(self.rows)
+
+    @property
+    def turns(self) -> int:
+        """How many turns the model sees."""
+        return len(turn_starts(self.view))
+
+    async def path(self) -> list[Row]:
+        """Return the rows from the root to the tip."""
+        return list(self.rows)
+
+    async def append(
+        self, entry: Entry, generation: Generation | None = None, *, durable: bool = True
+    ) -> Row:
+        """Write an entry below the tip and make it the tip."""
+        if self._below is not None:
+            self.rows = self.rows[: self.rows.index(self._below) + 1]
+            self._below = None
+        parent = self.rows[-1].id if self.rows else None
+        row = await self.store.run(
+            Store.append, self.session, parent, entry, generation, durable=durable
+        )
+        self.rows.append(row)
+        self._piece = 0
+        return row
+
+    async def journal(self, kind: JournalKind, text: str) -> None:
+        """Keep a piece of the answer under way before it is shown."""
+        at = self._below or (self.rows[-1] if self.rows else None)
+        parent = at.id if at else None
+        piece, self._piece = self._piece, self._piece + 1
+        await self.store.run(Store.journal_append, self.session, parent, piece, kind, text)
+
+    async def stand_in(self, row: Row) -> None:
+        """Let the next entry take the place of `row`, the tip: beside it, holding its text too."""
+        at = self.rows.index(row)
+        self._below = self.rows[at - 1] if at else None
+        if isinstance(row.entry, Message):
+            for part in row.entry.parts:
+                if isinstance(part, Text):
+                    await self.journal("text", part.text)
+                elif isinstance(part, Reasoning):
+                    await self.journal("reasoning", part.text)
+
+    async def undo(self, turns: int = 1) -> int:
+        """Step back before the newest `turns` turns; return how many there were."""
+        count = await self.store.run(Store.undo, self.session, turns)
+        await self._reload()
+        return count
+
+    async def redo(self) -> bool:
+        """Take the newest undo back; False if there is nothing to redo."""
+        done = await self.store.run(Store.redo, self.session)
+        await self._reload()
+        return done
+
+    async def go_to(self, row: int | None) -> None:
+        """Stand at another row of the tree; None is before the beginning."""
+        await self.store.run(Store.set_tip, self.session, row)
+        await self._reload()
+
+    async def clear(self) -> None:
+        """Begin anew with the same system prompt; what was said stays as a branch."""
+        head = next((r for r in self.view if _role(r) == "system"), None)
+        await self.go_to(None)
+        if head is not None and isinstance(head.entry, Message):
+            await self.append(head.entry)
+
+    async def set_system(self, text: str) -> None:
+        """Set the system prompt from here on; an empty text means none."""
+        await self.append(system(text))
+
+    def last_turn(self) -> Row:
+        """Return the newest user message. Raises UserError if there is none."""
+        starts = turn_starts(self.rows)
+        if not starts:
+            raise UserError("nothing was said yet")
+        return self.rows[starts[-1]]
+
+    def last_answer(self) -> Row:
+        """Return the newest assistant's message. Raises UserError if there is none."""
+        for row in reversed(self.rows):
+            if _role(row) == "assistant":
+                return row
+        raise UserError("there is no answer yet")
+
+    async def before_last_turn(self) -> Row:
+        """Stand before the newest user message, to say it in other words; return that row."""
+        row = self.last_turn()
+        await self.go_to(row.parent)
+        return row
+
+    async def trim(self, turns: int) -> int:
+        """Hide the oldest `turns` turns from the model; return how many messages that were."""
+        view = self.view
+        starts = turn_starts(view)
+        if not 0 < turns < len(starts):
+            raise UserError(
+                f"there are {len(starts)} turns; /trim can drop 1 to {max(len(starts) - 1, 0)}"
+            )
+        dropped = starts[turns] - starts[0]
+        await self.append(Compaction(dropped, f"trimmed by the user: {turns} turns"))
+        return dropped
+
+    async def fork(self, row: int | None = None) -> Conversation:
+        """Begin a new session that goes on from `row` (the tip if None)."""
+        session = await self.store.run(Store.fork, self.session, row)
+        return Conversation(self.store, session, await self.store.run(Store.path, session))
+
+    async def mark(self, row: Row, kind: MarkKind, text: str = "") -> None:
+        """Note what the user thinks of an entry."""
+        if kind in ("good", "bad"):
+            await self.store.run(Store.unmark, row.id)
+        await self.store.run(Store.mark, row.id, kind, text)
+
+    async def marks(self, rows: Sequence[Row]) -> dict[int, list[Mark]]:
+        """Return the marks of these rows."""
+        return await self.store.run(Store.marks, [row.id for row in rows])
+
+    async def leave(self) -> None:
+        """Let other processes write the session."""
+        await self.store.run(Store.release, self.session)
+
+    async def _reload(self) -> None:
+        self.rows = await self.store.run(Store.path, self.session)
+        self._below = None
+        self._piece = 0
+
+
+def _role(row: Row) -> str | None:
+    return row.entry.role if isinstance(row.entry, Message) else None
+
+
+class Vault:
+    """Where the store stands: the user's, or for `--no-save` one that ends with the program."""
+
+    def __init__(self, *, keep: bool) -> None:
+        """`keep` False puts the store in memory where the system has a file system for that."""
+        self._folder: Path | None = None
+        if not keep:
+            memory = Path("/dev/shm")
+            parent = memory if memory.is_dir() else None
+            self._folder = Path(tempfile.mkdtemp(prefix="palaver-", dir=parent))
+
+    @property
+    def path(self) -> Path:
+        """The store's file."""
+        return self._folder / "palaver.db" if self._folder else paths.database()
+
+    def close(self) -> None:
+        """Remove a store that was not to be kept."""
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
