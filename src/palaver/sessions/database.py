@@ -113,22 +113,24 @@ class Database:
                 fix="Nothing was written to it. Update palaver, or set PALAVER_HOME to another "
                 "folder.",
             )
-        if version < VERSION:
-            if self.readonly:
-                raise StoreError(
-                    f"{self.path} is of an older version ({version}).",
-                    fix="Open it once for writing, which brings it up to date.",
-                )
-            self._make()
+        if version < VERSION and self.readonly:
+            raise StoreError(
+                f"{self.path} is of an older version ({version}).",
+                fix="Open it once for writing, which brings it up to date.",
+            )
+        if not self.readonly:
+            self._bring_up(version)
 
-    def _make(self) -> None:
+    def _bring_up(self, version: int) -> None:
         with guarded(self.path):
-            if self.main.pragma("journal_mode", "wal") != "wal":
+            mode = self.main.pragma("journal_mode")  # a backup comes without a log
+            if mode != "wal" and self.main.pragma("journal_mode", "wal") != "wal":
                 raise StoreError(
                     f"The file system of {self.path} can't hold a write-ahead log.",
                     fix="Set PALAVER_HOME to a folder on a disk of this machine.",
                 )
-            migrate(self.main)
+            if version < VERSION:
+                migrate(self.main)
 
     @property
     def quick(self) -> apsw.Connection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 from palaver.core.errors import StoreError
 from palaver.core.log import Notice
@@ -11,6 +11,7 @@ from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall
 
 # "call" begins a call and holds its name; "arguments" is more of the newest call's arguments.
 Kind = Literal["text", "reasoning", "call", "arguments"]
+KINDS = get_args(Kind)
 
 CUT_CALL = "palaver ended while the model was writing this call"
 NOTICE = Notice(

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-import apsw
 from msgspec import Struct
 
 from palaver.core.errors import UserError
@@ -20,13 +19,7 @@ from palaver.core.generation import Generation
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message
 from palaver.sessions import journal, search, tree
-from palaver.sessions.codec import (
-    checksum,
-    encode_entry,
-    encode_generation,
-    kind_of,
-    plain,
-)
+from palaver.sessions.codec import plain
 from palaver.sessions.database import Database
 from palaver.sessions.files import Claims
 from palaver.sessions.listing import Branch, Session, branches, list_sessions, one_session
@@ -141,8 +134,7 @@ class Store:
         known = self.session(session)
         with self.db.writing() as connection:
             base = known.tip if row is None else row
-            if base is not None and not tree.belongs(connection, session, base):
-                raise UserError(f"There is no entry {base} in session {session}.")
+            tree.check(connection, session, base)
             new = tree.fork(connection, known, base, None if title is None else plain(title))
         self._claims.take(new)
         return new
@@ -179,47 +171,10 @@ class Store:
         """
         self.claim(session)
         with self.db.writing(durable=durable) as connection:
-            row = self._append(connection, session, parent, entry, generation)
+            row = tree.append(connection, session, parent, entry, generation)
         if self.db.log_is_long() and isinstance(entry, Message):
             self.db.checkpoint()
         return row
-
-    def _append(
-        self,
-        connection: apsw.Connection,
-        session: int,
-        parent: int | None,
-        entry: Entry,
-        generation: Generation | None,
-    ) -> Row:
-        if parent is not None and not tree.belongs(connection, session, parent):
-            raise UserError(f"There is no entry {parent} in session {session}.")
-        entry, body = encode_entry(entry)
-        now = time.time()
-        connection.execute(
-            "INSERT INTO entry(session, parent, at, kind, body, sum) VALUES (?,?,?,?,?,?)",
-            (session, parent, now, kind_of(entry), body, checksum(body)),
-        )
-        row = connection.last_insert_rowid()
-        if generation is not None:
-            rest, ids = encode_generation(generation)
-            connection.execute(
-                "INSERT INTO generation(row, body, ids, sum) VALUES (?,?,?,?)",
-                (row, rest, ids, checksum(rest, ids)),
-            )
-        connection.execute(
-            "INSERT INTO words(rowid, text) VALUES (?,?)", (row, search.index_text(entry))
-        )
-        connection.execute(
-            "UPDATE session SET tip = ?, updated = ? WHERE id = ?", (row, now, session)
-        )
-        if isinstance(entry, Message):
-            connection.execute("DELETE FROM redo WHERE session = ?", (session,))
-            if entry.role == "assistant":
-                connection.execute(
-                    "DELETE FROM journal WHERE session = ? AND parent = ?", (session, parent or 0)
-                )
-        return Row(row, session, parent, now, entry, generation)
 
     def path(self, session: int, tip: int | None = None) -> list[Row]:
         """Return the rows from the root to `tip`, or to where the session stands if None.
@@ -229,8 +184,7 @@ class Store:
         with self.db.reading() as connection:
             if tip is None:
                 tip = one_session(connection, session).tip
-            elif not tree.belongs(connection, session, tip):
-                raise UserError(f"There is no entry {tip} in session {session}.")
+            tree.check(connection, session, tip)
             return tree.path(connection, tip)
 
     def tip(self, session: int) -> int | None:
@@ -241,8 +195,7 @@ class Store:
         """Go elsewhere in the tree: retry, edit, branch, or clear (None). `redo` goes back."""
         self.claim(session)
         with self.db.writing() as connection:
-            if tip is not None and not tree.belongs(connection, session, tip):
-                raise UserError(f"There is no entry {tip} in session {session}.")
+            tree.check(connection, session, tip)
             tree.move(connection, session, tip)
 
     def undo(self, session: int, turns: int = 1) -> int:
@@ -308,8 +261,8 @@ class Store:
             for parent, pieces in answers.items():
                 stood = one_session(connection, session).tip
                 message = journal.rebuild(pieces)
-                row = self._append(connection, session, parent or None, message, None)
-                self._append(connection, session, row.id, journal.NOTICE, None)
+                row = tree.append(connection, session, parent or None, message)
+                tree.append(connection, session, row.id, journal.NOTICE)
                 if stood != (parent or None):
                     connection.execute("UPDATE session SET tip = ? WHERE id = ?", (stood, session))
                 self._recovered[session] = row

@@ -10,8 +10,20 @@ import time
 
 import apsw
 
-from palaver.core.log import Row
-from palaver.sessions.codec import ROW_COLUMNS, DamagedError, decode_entry, decode_row
+from palaver.core.errors import UserError
+from palaver.core.generation import Generation
+from palaver.core.log import Entry, Row
+from palaver.core.messages import Message
+from palaver.sessions.codec import (
+    ROW_COLUMNS,
+    DamagedError,
+    checksum,
+    decode_entry,
+    decode_row,
+    encode_entry,
+    encode_generation,
+    kind_of,
+)
 from palaver.sessions.listing import Session
 from palaver.sessions.query import fetch, fetch_one, value
 from palaver.sessions.search import index_text
@@ -50,6 +62,46 @@ def belongs(connection: apsw.Connection, session: int, row: int) -> bool:
         return owner is not None
     base = value(connection, "SELECT base FROM session WHERE id = ?", (session,))
     return bool(value(connection, f"{_UP} SELECT ?2 IN (SELECT id FROM up)", (base, row)))
+
+
+def check(connection: apsw.Connection, session: int, row: int | None) -> None:
+    """Raise UserError if `row` is an entry that the session does not show."""
+    if row is not None and not belongs(connection, session, row):
+        raise UserError(f"There is no entry {row} in session {session}.")
+
+
+def append(
+    connection: apsw.Connection,
+    session: int,
+    parent: int | None,
+    entry: Entry,
+    generation: Generation | None = None,
+    at: float | None = None,
+) -> Row:
+    """Add an entry below `parent` and let the session stand on it. Raises UserError."""
+    check(connection, session, parent)
+    entry, body = encode_entry(entry)
+    at = time.time() if at is None else at
+    connection.execute(
+        "INSERT INTO entry(session, parent, at, kind, body, sum) VALUES (?,?,?,?,?,?)",
+        (session, parent, at, kind_of(entry), body, checksum(body)),
+    )
+    row = connection.last_insert_rowid()
+    if generation is not None:
+        rest, ids = encode_generation(generation)
+        connection.execute(
+            "INSERT INTO generation(row, body, ids, sum) VALUES (?,?,?,?)",
+            (row, rest, ids, checksum(rest, ids)),
+        )
+    connection.execute("INSERT INTO words(rowid, text) VALUES (?,?)", (row, index_text(entry)))
+    connection.execute("UPDATE session SET tip = ?, updated = ? WHERE id = ?", (row, at, session))
+    if isinstance(entry, Message):
+        connection.execute("DELETE FROM redo WHERE session = ?", (session,))
+        if entry.role == "assistant":
+            connection.execute(
+                "DELETE FROM journal WHERE session = ? AND parent = ?", (session, parent or 0)
+            )
+    return Row(row, session, parent, at, entry, generation)
 
 
 def children(connection: apsw.Connection, session: int, row: int | None) -> list[int]:
