@@ -13,12 +13,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from palaver.core.errors import UserError
+from palaver.formats._meter import Meter, TooMuchError
 
 if TYPE_CHECKING:
-    from jinja2 import Environment, Template
+    from jinja2 import Template
     from jinja2.parser import Parser
 
-LONGEST = 262_144  # characters of a template; the longest real one known has 17,000
+    from palaver.formats._sandbox import Sandbox
+
+LONGEST = 131_072  # characters of a template; the longest real one known has 17,000
 _FIX = "Another template can be chosen with --template."
 
 # What a template's own fault looks like when it runs
@@ -46,16 +49,20 @@ class Program:
         """Render; raises UserError with the template's words where it refuses or fails."""
         from jinja2 import TemplateError
 
+        env, template = self._compiled
+        env.meter = Meter(context)
         try:
-            return self._template.render(context)
+            return template.render(context)
         except TemplateError as exc:
             raise UserError(f"the model's chat template refuses this: {exc}") from exc
+        except TooMuchError as exc:
+            raise UserError(f"the model's chat template was stopped: {exc}", fix=_FIX) from exc
         except _FAULTS as exc:
             what = f"{type(exc).__name__}: {exc}"
             raise UserError(f"the model's chat template fails: {what}", fix=_FIX) from exc
 
     @cached_property
-    def _template(self) -> Template:
+    def _compiled(self) -> tuple[Sandbox, Template]:
         from jinja2 import TemplateSyntaxError
 
         if len(self.text) > LONGEST:
@@ -64,8 +71,9 @@ class Program:
                 f"at most {LONGEST:,} are read",
                 fix=_FIX,
             )
+        env = _environment(self._date)
         try:
-            return _environment(self._date).from_string(self.text)
+            return env, env.from_string(self.text)
         except TemplateSyntaxError as exc:
             where = f"line {exc.lineno}: {exc.message}"
             raise UserError(f"the model's chat template is broken: {where}", fix=_FIX) from exc
@@ -73,10 +81,11 @@ class Program:
             raise UserError(f"the model's chat template can't be read: {exc}", fix=_FIX) from exc
 
 
-def _environment(date: datetime.date) -> Environment:
+def _environment(date: datetime.date) -> Sandbox:
     from jinja2 import TemplateError, nodes
     from jinja2.ext import Extension
-    from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+    from palaver.formats._sandbox import Sandbox
 
     class Generation(Extension):
         """`{% generation %}` marks what a model wrote, for training; a scope of its own."""
@@ -91,14 +100,18 @@ def _environment(date: datetime.date) -> Environment:
     def raise_exception(message: object) -> None:
         raise TemplateError(str(message))
 
-    env = ImmutableSandboxedEnvironment(
+    def strftime_now(pattern: str) -> str:
+        return datetime.datetime.combine(date, datetime.time()).strftime(pattern[:256])
+
+    env = Sandbox(
         trim_blocks=True,
         lstrip_blocks=True,
         extensions=["jinja2.ext.loopcontrols", Generation],
     )
-    env.filters["tojson"] = _tojson
+    env.add_filter("tojson", _tojson)
     env.globals["raise_exception"] = raise_exception
-    env.globals["strftime_now"] = datetime.datetime.combine(date, datetime.time()).strftime
+    env.globals["strftime_now"] = strftime_now
+    env.meter = Meter({})  # constant expressions run when a template is compiled
     return env
 
 

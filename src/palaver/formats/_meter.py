@@ -1,0 +1,80 @@
+"""Counts what a template spends, so that none can stop the terminal or fill the memory.
+
+A template comes with a model file from anybody. Jinja's sandbox keeps it from Python's insides
+but not from `'a' * 300000000` or nested loops. So each block entered, call, filter and operator
+costs steps, each text and list made costs bytes, and no single text may be longer than a limit;
+all three grow with the conversation. Counting instead of a clock keeps rendering pure: what
+renders once always renders.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+STEPS = 1_500_000  # an empty loop of so many steps takes about half a second
+STEPS_A_MESSAGE = 10_000  # the hungriest real template takes about a tenth of it
+BYTES = 32_000_000
+LONGEST = 2_000_000  # characters
+BITS = 10_000  # of an integer
+
+
+class TooMuchError(Exception):
+    """A template spends more than a conversation of this size can need."""
+
+
+class Meter:
+    """What is left to spend in one rendering."""
+
+    def __init__(self, context: dict[str, Any]) -> None:
+        """`context` is what the template is given: its size sets the limits."""
+        self.steps = sys.maxsize
+        nodes, chars, _ = self.weigh(context)
+        messages = len(context.get("messages", ())) + len(context.get("tools") or ())
+        self.steps = STEPS + STEPS_A_MESSAGE * messages + 4 * chars
+        self.bytes = BYTES + (40 + messages) * (4 * chars + 64 * nodes)
+        self.longest = LONGEST + 8 * chars
+
+    def tick(self, steps: int) -> None:
+        """Spend `steps`."""
+        self.steps -= steps
+        if self.steps < 0:
+            raise TooMuchError("it takes too many steps")
+
+    def room(self, chars: int, each: int = 1) -> None:
+        """Ask for a text of `chars` characters, or a list of so many items of `each` bytes."""
+        if chars > self.longest:
+            raise TooMuchError(f"it makes a text of {chars:,} characters")
+        self.steps -= chars >> 8
+        self.bytes -= chars * each
+        if self.bytes < 0 or self.steps < 0:
+            raise TooMuchError("it takes too much memory")
+
+    def weigh(self, value: Any) -> tuple[int, int, int]:
+        """Return a value's nodes, characters and depth; costs steps.
+
+        A value that is shared counts each time it is met, as comparing or writing it would.
+        """
+        if isinstance(value, str):
+            self.tick(len(value) >> 8)
+            return 1, len(value), 0
+        if not isinstance(value, dict | list | tuple | set | frozenset):
+            return 1, 24, 0
+        nodes = chars = depth = 0
+        level: list[Any] = [value]
+        while level:
+            depth += 1
+            below: list[Any] = []
+            for item in level:
+                nodes += 1
+                if isinstance(item, str):
+                    chars += len(item)
+                elif isinstance(item, dict):
+                    below += item.keys()
+                    below += item.values()
+                elif isinstance(item, list | tuple | set | frozenset):
+                    below += item
+            self.tick((len(level) >> 1) + (chars >> 10))
+            self.tick(0 if len(below) < self.steps else len(below))
+            level = below
+        return nodes, chars + 4 * nodes, depth
