@@ -1,0 +1,170 @@
+"""An answer on the screen while it comes: as Markdown, as plain text, or as folded reasoning.
+
+`feed` takes text, `paint` brings the screen up to date, `finish` ends it; `due` says how long a
+paint may wait. The caller owns the event loop, the lock on the terminal and the clock.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from palaver.terminal.escape import Escaper
+from palaver.terminal.markdown import MarkdownStream
+from palaver.terminal.style import Palette
+
+INTERVAL = 0.025  # seconds between two paints: 40 a second, two frames of most screens
+
+DIM = "2"  # SGR
+
+Update = Callable[[Sequence[str], Sequence[str]], None]  # finished rows, tail: `Painter.update`
+
+
+class View(Protocol):
+    """What shows one stream of text on the terminal."""
+
+    def feed(self, text: str) -> None:
+        """Take more text; nothing is written yet."""
+
+    def paint(self) -> None:
+        """Write what has changed since the last time."""
+
+    def due(self) -> float | None:
+        """Return in how many seconds to paint, None if there is nothing to paint."""
+
+    def suspend(self) -> None:
+        """Take what is unfinished off the screen; the next paint brings it back."""
+
+    def finish(self) -> None:
+        """Write the rest. The cursor is left on an empty row."""
+
+
+class MarkdownView:
+    """Markdown, finished rows in the scrollback, the open end repainted below them."""
+
+    def __init__(
+        self,
+        update: Update,
+        size: Callable[[], tuple[int, int]],
+        *,
+        color: bool = True,
+        base: str = "",
+        chop_code: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._update, self._size, self._clock = update, size, clock
+        self._stream = MarkdownStream(size()[0], color=color, base=base, chop_code=chop_code)
+        self._finished: list[str] = []
+        self._changed = False
+        self._painted = -INTERVAL
+
+    def feed(self, text: str) -> None:
+        """Take more text; nothing is written yet."""
+        self._finished += self._stream.feed(text)
+        self._changed = True
+
+    def due(self) -> float | None:
+        """Return in how many seconds to paint, None if there is nothing to paint."""
+        if not self._changed and self._size()[0] == self._stream.width:
+            return None
+        return max(0.0, self._painted + INTERVAL - self._clock())
+
+    def paint(self) -> None:
+        """Write what has changed since the last time."""
+        if (columns := self._size()[0]) != self._stream.width:
+            self._stream.resize(columns)
+        self._put(self._stream.tail())
+        self._painted = self._clock()
+
+    def suspend(self) -> None:
+        """Take what is unfinished off the screen; the next paint brings it back."""
+        self._put([])
+        self._changed = True
+
+    def finish(self) -> None:
+        """Write the rest. The cursor is left on an empty row."""
+        self._finished += self._stream.finish()
+        self._put([])
+
+    def _put(self, tail: list[str]) -> None:
+        finished, self._finished, self._changed = self._finished, [], False
+        self._update(finished, tail)
+
+
+class PlainView:
+    """The text as it is, made safe, written at once: for NO_COLOR, TERM=dumb and `--plain`.
+
+    On a pipe the text is data for a program and stays as it is (`safe=False`).
+    """
+
+    def __init__(self, write: Callable[[str], object], *, safe: bool = True) -> None:
+        self._write = write
+        self._escaper = Escaper() if safe else None
+        self._waiting: list[str] = []
+        self._last = "\n"
+
+    def feed(self, text: str) -> None:
+        """Take more text; nothing is written yet."""
+        self._waiting.append(self._escaper.feed(text) if self._escaper else text)
+
+    def due(self) -> float | None:
+        """Return in how many seconds to paint, None if there is nothing to paint."""
+        return 0.0 if any(self._waiting) else None
+
+    def paint(self) -> None:
+        """Write what has changed since the last time."""
+        text = "".join(self._waiting)
+        self._waiting.clear()
+        if text:
+            self._last = text[-1]
+            self._write(text)
+
+    def suspend(self) -> None:
+        """Nothing here is ever taken back."""
+        self.paint()
+
+    def finish(self) -> None:
+        """Write the rest. On a terminal the cursor is left on an empty row."""
+        if self._escaper:
+            self._waiting.append(self._escaper.finish())
+        self.paint()
+        if self._escaper and self._last != "\n":
+            self._write("\n")
+
+
+class FoldedView:
+    """Reasoning: its last few rows while it comes, dimmed; one line of it when it is over."""
+
+    ROWS = 3
+
+    def __init__(
+        self,
+        update: Update,
+        size: Callable[[], tuple[int, int]],
+        *,
+        color: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._update, self._clock, self._begun = update, clock, clock()
+        self._view = MarkdownView(self._last, size, color=color, base=DIM, chop_code=True)
+        self._palette = Palette(color=color, base=DIM)
+        self._kept: list[str] = []
+        self.feed, self.paint, self.due = self._view.feed, self._view.paint, self._view.due
+
+    def _last(self, finished: Sequence[str], tail: Sequence[str]) -> None:
+        """Show the last rows alone, and none for good."""
+        self._kept = [*self._kept, *finished][-self.ROWS :]
+        self._update((), [*self._kept, *tail][-self.ROWS :])
+
+    def suspend(self) -> None:
+        """Take the rows off the screen; the next paint brings them back."""
+        self._view.suspend()
+        self._update((), ())
+
+    def finish(self, tokens: int | None = None) -> None:
+        """Replace the rows by a line that says how long it took."""
+        seconds = self._clock() - self._begun
+        took = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+        line = f"thought for {took}" + (f", {tokens} tokens" if tokens is not None else "")
+        self._update([self._palette.render([(line, 0)])], ())
