@@ -11,6 +11,7 @@ from msgspec import Struct
 from palaver.core.errors import UserError
 from palaver.core.tool import ToolSpec
 from palaver.formats._dicts import tool_dict
+from palaver.formats._program import BadTemplateError
 
 Tools = list[dict[str, Any]] | None
 Try = Callable[[list[dict[str, Any]], Tools], str]
@@ -84,6 +85,8 @@ def _try(attempt: Try, messages: list[dict[str, Any]], tools: Tools) -> str:
     """Return what is rendered; nothing where the template refuses."""
     try:
         return attempt(messages, tools)
+    except BadTemplateError:
+        raise
     except UserError:
         return ""
 

@@ -10,13 +10,18 @@ renders once always renders.
 from __future__ import annotations
 
 import sys
+from collections.abc import ItemsView, KeysView, ValuesView
 from typing import Any
 
-STEPS = 1_500_000  # an empty loop of so many steps takes about half a second
-STEPS_A_MESSAGE = 10_000  # the hungriest real template takes about a tenth of it
+STEPS = 300_000  # half a second at worst
+STEPS_A_MESSAGE = 10_000
+STEPS_A_PAIR = 60  # some real templates look at every message for every message: 28 at most
 BYTES = 32_000_000
 LONGEST = 2_000_000  # characters
 BITS = 10_000  # of an integer
+
+
+_CONTAINERS = (dict, list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
 
 
 class TooMuchError(Exception):
@@ -31,7 +36,7 @@ class Meter:
         self.steps = sys.maxsize
         nodes, chars, _ = self.weigh(context)
         messages = len(context.get("messages", ())) + len(context.get("tools") or ())
-        self.steps = STEPS + STEPS_A_MESSAGE * messages + 4 * chars
+        self.steps = STEPS + STEPS_A_MESSAGE * messages + STEPS_A_PAIR * messages**2 + 4 * chars
         self.bytes = BYTES + (40 + messages) * (4 * chars + 64 * nodes)
         self.longest = LONGEST + 8 * chars
 
@@ -44,7 +49,7 @@ class Meter:
     def room(self, chars: int, each: int = 1) -> None:
         """Ask for a text of `chars` characters, or a list of so many items of `each` bytes."""
         if chars > self.longest:
-            raise TooMuchError(f"it makes a text of {chars:,} characters")
+            raise TooMuchError(f"it makes a value of {chars:,} characters or items")
         self.steps -= chars >> 8
         self.bytes -= chars * each
         if self.bytes < 0 or self.steps < 0:
@@ -58,7 +63,10 @@ class Meter:
         if isinstance(value, str):
             self.tick(len(value) >> 8)
             return 1, len(value), 0
-        if not isinstance(value, dict | list | tuple | set | frozenset):
+        if isinstance(value, range):
+            self.tick(len(value) >> 1)
+            return len(value), 24 * len(value), 1
+        if not isinstance(value, _CONTAINERS):
             return 1, 24, 0
         nodes = chars = depth = 0
         level: list[Any] = [value]
@@ -72,9 +80,11 @@ class Meter:
                 elif isinstance(item, dict):
                     below += item.keys()
                     below += item.values()
-                elif isinstance(item, list | tuple | set | frozenset):
+                elif isinstance(item, _CONTAINERS):
                     below += item
-            self.tick((len(level) >> 1) + (chars >> 10))
-            self.tick(0 if len(below) < self.steps else len(below))
+            self.tick(1 + (len(level) >> 1))
+            if len(below) > self.steps:
+                self.tick(len(below))
             level = below
+        self.tick(chars >> 8)
         return nodes, chars + 4 * nodes, depth

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from palaver.formats._sandbox import Sandbox
 
-LONGEST = 131_072  # characters of a template; the longest real one known has 17,000
+LONGEST = 65_536  # characters of a template; the longest real one known has 17,000
 _FIX = "Another template can be chosen with --template."
 
 # What a template's own fault looks like when it runs
@@ -37,6 +37,10 @@ _FAULTS = (
 )
 
 
+class BadTemplateError(UserError):
+    """A template that can't be used, whatever the conversation."""
+
+
 class Program:
     """A template that can be rendered; compiled when first used."""
 
@@ -46,7 +50,10 @@ class Program:
         self._date = date or datetime.date(1970, 1, 1)
 
     def render(self, context: dict[str, Any]) -> str:
-        """Render; raises UserError with the template's words where it refuses or fails."""
+        """Render; raises UserError with the template's words where it refuses or fails.
+
+        Not to be called from two threads at once: the meter is the environment's.
+        """
         from jinja2 import TemplateError
 
         env, template = self._compiled
@@ -56,7 +63,8 @@ class Program:
         except TemplateError as exc:
             raise UserError(f"the model's chat template refuses this: {exc}") from exc
         except TooMuchError as exc:
-            raise UserError(f"the model's chat template was stopped: {exc}", fix=_FIX) from exc
+            what = f"the model's chat template was stopped: {exc}"
+            raise BadTemplateError(what, fix=_FIX) from exc
         except _FAULTS as exc:
             what = f"{type(exc).__name__}: {exc}"
             raise UserError(f"the model's chat template fails: {what}", fix=_FIX) from exc
@@ -66,7 +74,7 @@ class Program:
         from jinja2 import TemplateSyntaxError
 
         if len(self.text) > LONGEST:
-            raise UserError(
+            raise BadTemplateError(
                 f"the model's chat template has {len(self.text):,} characters; "
                 f"at most {LONGEST:,} are read",
                 fix=_FIX,
@@ -76,9 +84,14 @@ class Program:
             return env, env.from_string(self.text)
         except TemplateSyntaxError as exc:
             where = f"line {exc.lineno}: {exc.message}"
-            raise UserError(f"the model's chat template is broken: {where}", fix=_FIX) from exc
+            raise BadTemplateError(
+                f"the model's chat template is broken: {where}", fix=_FIX
+            ) from exc
         except (*_FAULTS, SyntaxError) as exc:
-            raise UserError(f"the model's chat template can't be read: {exc}", fix=_FIX) from exc
+            what = str(exc) or type(exc).__name__
+            raise BadTemplateError(
+                f"the model's chat template can't be read: {what}", fix=_FIX
+            ) from exc
 
 
 def _environment(date: datetime.date) -> Sandbox:

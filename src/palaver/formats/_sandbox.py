@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, ItemsView, Iterable, Iterator, KeysView, ValuesView
 from functools import wraps
 from typing import Any
 
@@ -45,6 +45,13 @@ _METHODS: dict[type, frozenset[str]] = {
     tuple: frozenset({"count", "index"}),
 }
 _BARRED = (int, float, complex, bytes, bytearray, set, frozenset, range)
+_WHOLE = frozenset(
+    {
+        *("batch", "groupby", "join", "list", "max", "min", "slice", "sort", "sum", "tojson"),
+        "unique",
+    }
+)
+_LAZY = (Iterator, range, KeysView, ValuesView, ItemsView)
 _WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")
 
 
@@ -75,6 +82,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.meter.tick(steps)
         return True
 
+    def searched(self, value: Any) -> Any:
+        """Pay for looking for something in `value`; return it."""
+        self.meter.tick(len(value) >> 6 if isinstance(value, str) else 0)
+        return self.weigh(value)
+
     def weigh(self, value: Any) -> Any:
         """Pay for looking at all of `value`; return it."""
         if value.__class__ is not str or len(value) > 255:
@@ -83,6 +95,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def text(self, value: Any) -> str:
         """Return what `{{ value }}` writes."""
+        self.meter.tick(1)
         if not isinstance(value, str):
             self._fits(value)
             return str(value)
@@ -94,13 +107,13 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Run `+`, `*`, `**` or `%` if its result has room."""
-        self.meter.tick(1)
+        self.meter.tick(3)
         self._check_binop(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
         """Call, if the result of a method of a text has room."""
-        __self.meter.tick(2)
+        __self.meter.tick(8)
         owner = getattr(__obj, "__self__", None)
         if isinstance(owner, str):
             __self._check_method(owner, __obj.__name__, args)
@@ -108,7 +121,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             __self._check_list(owner, __obj.__name__, args)
         if not isinstance(__obj, Macro):
             __self.meter.weigh([*args, *kwargs.values()])
-        return __self._took(super().call(__context, __obj, *args, **kwargs))
+        return __self.took(super().call(__context, __obj, *args, **kwargs))
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Look up; a tuple as key is paid for, since its hash goes through all of it."""
@@ -134,7 +147,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             text = value.__self__
             self._check_format(text, text.count("{"), [*args, *kwargs.values()])
             text = wrapped(*args, **kwargs)
-            self._took(text)
+            self.took(text)
             return text
 
         return run
@@ -152,7 +165,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.meter.room(size, 1 if size < 256 else 2)
         return "".join(held)
 
-    def _took(self, value: Any) -> Any:
+    def took(self, value: Any) -> Any:
+        """Pay for a value that was made; return it."""
         if isinstance(value, str):
             self.meter.room(len(value), 1 if value.isascii() else 4)
         elif isinstance(value, list | tuple | dict):
@@ -191,7 +205,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _check_method(self, text: str, name: str, args: tuple[Any, ...]) -> None:
         size = len(text)
-        self.meter.tick(size >> 8)
+        self.meter.tick(size >> 6)
         numbers = [abs(a) for a in args if isinstance(a, int)]
         if name in ("center", "ljust", "rjust", "zfill"):
             self.meter.room(max([size, *numbers]), 4)
@@ -225,6 +239,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
         texts = [a for a in rest if isinstance(a, str)]
         if isinstance(value, str):
             size = len(value)
+            self.meter.tick(size >> 6)
             if name == "replace" and texts:
                 self.meter.room(size + value.count(texts[0]) * max(map(len, texts)), 4)
             elif name == "indent":
@@ -255,16 +270,16 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         @wraps(run)
         def filtered(*args: Any, **kwargs: Any) -> Any:
-            self.meter.tick(2)
+            self.meter.tick(8)
             own = list(args[skip:])
-            if name in ("join", "list", "sort", "sum", "tojson") and isinstance(own[0], Iterator):
-                own[0] = list(own[0])
+            if name in _WHOLE and isinstance(own[0], _LAZY):
+                own[0] = list(self._counted(iter(own[0])))
                 args = (*args[:skip], *own)
             if name not in _FREE:
                 self.meter.weigh([*own, *kwargs.values()])
                 self._check_filter(name, own, kwargs)
             result = run(*args, **kwargs)
-            return self._counted(result) if isinstance(result, Iterator) else self._took(result)
+            return self._counted(result) if isinstance(result, Iterator) else self.took(result)
 
         return filtered
 
@@ -273,8 +288,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         @wraps(test)
         def tested(*args: Any, **kwargs: Any) -> Any:
-            self.meter.tick(1)
-            if len(args) > skip + 1 or name in ("lower", "upper"):
+            self.meter.tick(6)
+            if name in ("lower", "upper"):
+                self.searched(args[0])
+            elif len(args) > skip + 1:
                 self.meter.weigh([*args[skip:], *kwargs.values()])
             return test(*args, **kwargs)
 
@@ -282,8 +299,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def _counted(self, values: Iterator[Any]) -> Iterator[Any]:
         for value in values:
-            self.meter.tick(1)
-            self.meter.bytes -= 16
+            self.meter.tick(2)
+            self.meter.room(1, 16)
             yield value
 
     def _sum(self, values: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
@@ -302,14 +319,14 @@ class _Generator(CodeGenerator):
 
     def blockvisit(self, body: Iterable[nodes.Node], frame: Frame) -> None:
         body = list(body)
-        self.writeline(f"environment.tick({1 + sum(map(_size, body)) // 4})")
+        self.writeline(f"environment.tick({1 + sum(map(_size, body))})")
         super().blockvisit(body, frame)
 
     def visit_For(self, node: nodes.For, frame: Frame) -> None:  # noqa: N802
         if node.test is not None:
             tick = nodes.Call(
                 nodes.EnvironmentAttribute("tick"),
-                [nodes.Const(1 + _size(node.test) // 4)],
+                [nodes.Const(2 + _size(node.test))],
                 [],
                 None,
                 None,
@@ -317,6 +334,17 @@ class _Generator(CodeGenerator):
             node.test = nodes.And(tick, node.test).set_lineno(node.lineno)
             node.test.set_environment(self.environment)
         super().visit_For(node, frame)
+
+    def visit_Call(  # noqa: N802
+        self, node: nodes.Call, frame: Frame, forward_caller: bool = False
+    ) -> None:
+        if isinstance(node.node, nodes.EnvironmentAttribute):  # ours: no need to check it
+            self.visit(node.node, frame)
+            self.write("(")
+            self.visit(node.args[0], frame)
+            self.write(")")
+        else:
+            super().visit_Call(node, frame, forward_caller=forward_caller)
 
     def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802
         self.write("(")
@@ -327,7 +355,7 @@ class _Generator(CodeGenerator):
 
     def visit_Operand(self, node: nodes.Operand, frame: Frame) -> None:  # noqa: N802
         self.write(f" {_OPERATORS[node.op]} ")
-        self._weighed(node.expr, frame)
+        self._weighed(node.expr, frame, "searched" if node.op.endswith("in") else "weigh")
 
     def visit_Concat(self, node: nodes.Concat, frame: Frame) -> None:  # noqa: N802
         self.write("environment.joined((")
@@ -340,10 +368,11 @@ class _Generator(CodeGenerator):
         if not isinstance(node.arg, nodes.Slice):
             super().visit_Getitem(node, frame)
             return
+        self.write("environment.took(")
         self._weighed(node.node, frame)
         self.write("[")
         self.visit(node.arg, frame)
-        self.write("]")
+        self.write("])")
 
     def visit_Dict(self, node: nodes.Dict, frame: Frame) -> None:  # noqa: N802
         self.write("{")
@@ -360,11 +389,11 @@ class _Generator(CodeGenerator):
     def _output_child_post(self, node: nodes.Expr, frame: Frame, finalize: Any) -> None:
         self.write(")")
 
-    def _weighed(self, node: nodes.Expr, frame: Frame) -> None:
+    def _weighed(self, node: nodes.Expr, frame: Frame, by: str = "weigh") -> None:
         if isinstance(node, nodes.Const):
             self.visit(node, frame)
             return
-        self.write("environment.weigh(")
+        self.write(f"environment.{by}(")
         self.visit(node, frame)
         self.write(")")
 
