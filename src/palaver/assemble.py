@@ -13,7 +13,8 @@ from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import Options
-from palaver.engines.llama_cpp.process import Child, Prespawned
+from palaver.engines.llama_cpp.prespawn import Prespawned
+from palaver.engines.llama_cpp.process import Child
 from palaver.formats.template import TemplateFormat
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -29,6 +30,8 @@ def model_path(settings: Settings) -> Path:
     """
     if settings.model is None or settings.model == TINY:
         return demo.path()
+    if (path := Path(settings.model).expanduser()).is_file():
+        return path
     from palaver.engines.hub import resolve
 
     return resolve(settings.model, paths.models_dir())
@@ -64,11 +67,16 @@ def prespawn() -> Prespawned:
 
 
 async def open_model(
-    settings: Settings, *, started: float, waiting: Prespawned | None = None
+    settings: Settings,
+    *,
+    started: float,
+    waiting: Prespawned | None = None,
+    keep_states: bool = True,
 ) -> LocalModel:
     """Load the model that the settings name; `started` is the conversation's first moment.
 
-    Takes as long as loading takes. Raises UserError, EngineError.
+    `keep_states` False uses saved states but writes none. Takes as long as loading takes.
+    Raises UserError, EngineError.
     """
     env = environment.engine_environment()
     try:
@@ -80,7 +88,7 @@ async def open_model(
     child = Child.start(options, env, waiting)
     engine = await LlamaCpp.start(child, env)
     fmt = make_format(engine, datetime.date.fromtimestamp(started))
-    limit = int(settings.kv_disk_gb * (1 << 30))
+    limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
     return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
 
 

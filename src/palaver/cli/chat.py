@@ -23,7 +23,9 @@ def _chat(model_argument: str | None, **values: Any) -> int:
 
 
 def _command() -> click.Command:
-    params: list[click.Parameter] = [click.Argument(["model_argument"], required=False, metavar="[MODEL]")]
+    params: list[click.Parameter] = [
+        click.Argument(["model_argument"], required=False, metavar="[MODEL]")
+    ]
     for flag in FLAGS:
         names = [*flag.names, flag.key]
         if flag.kind is None:

@@ -1,7 +1,7 @@
 """The flags of `palaver chat`, as a table: read here without click, which loads after the prompt.
 
-`read` understands the plain forms (`--name value`, `--name=value`, `-m value`, switches, one model);
-whatever else there is goes to click, which says what is wrong or prints the help.
+`read` understands the plain forms (`--name value`, `--name=value`, `-m value`, switches, one
+model); whatever else there is goes to click, which says what is wrong or prints the help.
 """
 
 from __future__ import annotations
@@ -22,31 +22,60 @@ class Flag:
 
 
 FLAGS = (
-    Flag("model", ("-m", "--model", "--model-path"), str, "Model: path, folder, org/repo[:quant] or name."),
+    Flag(
+        "model",
+        ("-m", "--model", "--model-path"),
+        str,
+        "Model: path, folder, org/repo[:quant] or name.",
+    ),
     Flag("system", ("--system",), str, "System prompt of a new conversation."),
     Flag("max_tokens", ("--max-tokens",), int, "Most tokens of an answer (2048)."),
-    Flag("temperature", ("--temperature",), float, "Sampling temperature (the model's own, else 0.4)."),
+    Flag(
+        "temperature",
+        ("--temperature",),
+        float,
+        "Sampling temperature (the model's own, else 0.4).",
+    ),
     Flag("top_k", ("--top-k",), int, "Sample from this many best tokens."),
-    Flag("top_p", ("--top-p",), float, "Sample from the best tokens with this probability together."),
+    Flag(
+        "top_p", ("--top-p",), float, "Sample from the best tokens with this probability together."
+    ),
     Flag("min_p", ("--min-p",), float, "Drop tokens less likely than this times the best."),
-    Flag("repeat_penalty", ("--repeat-penalty",), float, "Make tokens that stood lately less likely."),
+    Flag(
+        "repeat_penalty", ("--repeat-penalty",), float, "Make tokens that stood lately less likely."
+    ),
     Flag("seed", ("--seed",), int, "Seed of sampling."),
     Flag("stop", ("--stop",), str, "Text that ends an answer (again for more).", many=True),
     Flag("context", ("--context",), int, "Context size in tokens."),
-    Flag("memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GiB."),
+    Flag(
+        "memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GiB."
+    ),
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
-    Flag("lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True),
+    Flag(
+        "lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True
+    ),
     Flag("output", ("--output",), str, "Append what is said to this file, as training records."),
     Flag("kb", ("--kb",), str, "Knowledge base to sign records with (needs --kernel)."),
     Flag("kernel", ("--kernel",), str, "Kernel to sign records with (needs --kb)."),
     Flag("no_system", ("--no-system",), None, "Leave the system message out of records."),
-    Flag("resume", ("--resume",), str, "Go on with a session: its number, or \"last\"."),
-    Flag("no_save", ("--no-save",), None, "Keep nothing on disk: the session ends with the program."),
+    Flag("resume", ("--resume",), str, 'Go on with a session: its number, or "last".'),
+    Flag(
+        "no_save", ("--no-save",), None, "Keep nothing on disk: the session ends with the program."
+    ),
     Flag("plain", ("--plain",), None, "No colour, no redrawing: plain lines."),
-)  # fmt: skip
-SAMPLING = ("max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop")
+)
+SAMPLING = (
+    "max_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repeat_penalty",
+    "seed",
+    "stop",
+)
 
 
 def read(argv: list[str]) -> dict[str, Any] | None:

@@ -96,5 +96,8 @@ class Engine(Protocol):
     async def restart(self, threads: int | None = None) -> None:
         """Start the process anew, with an empty cache; `threads` None measures again."""
 
+    async def better_threads(self) -> int | None:
+        """Return the number of threads that would be faster now, None if none would."""
+
     async def close(self) -> None:
         """End the engine's process; safe to call twice."""

@@ -15,8 +15,9 @@ from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling, Timings
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.process import Child
+from palaver.engines.llama_cpp.threads import allowed, free_cores
 from palaver.engines.llama_cpp.tokenizer import LlamaTokenizer
-from palaver.engines.llama_cpp.wire import EventStream, Refused, Wire
+from palaver.engines.llama_cpp.wire import EventStream, RefusedError, Wire
 
 _FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
 
@@ -37,12 +38,12 @@ class _Timings(msgspec.Struct):
 
 class _Chunk(msgspec.Struct):
     content: str = ""
-    tokens: list[int] = []  # noqa: RUF012 - msgspec copies defaults
+    tokens: list[int] = []
     stop_type: str | None = None
     stopping_word: str = ""
     timings: _Timings | None = None
     prompt_progress: _Progress | None = None
-    completion_probabilities: list[dict[str, object]] = []  # noqa: RUF012
+    completion_probabilities: list[dict[str, object]] = []
     error: dict[str, object] | None = None
 
 
@@ -58,6 +59,7 @@ class LlamaCpp:
         self.file = model
         self.tokenizer: Tokenizer = LlamaTokenizer(self._wire, model)
         self._stream: EventStream | None = None
+        self._fixed = child.options.threads is not None
         self._preserved = sorted(set(model.control) - set(model.eog))
         self.info = _info(model, child.options)
 
@@ -95,7 +97,7 @@ class LlamaCpp:
             async for data in stream:
                 chunk = _decode(data)
                 if chunk.error:
-                    raise Refused(int(str(chunk.error.get("code", 500))), chunk.error)
+                    raise RefusedError(int(str(chunk.error.get("code", 500))), chunk.error)
                 if chunk.stop_type is not None:
                     yield _last(chunk, first - began if first else 0.0)
                     return
@@ -106,7 +108,7 @@ class LlamaCpp:
                 first = first or time.perf_counter()
                 seen = _token(chunk, seen)
                 yield seen
-        except Refused as error:
+        except RefusedError as error:
             raise _refusal(error) from None
         except OSError as error:
             raise await self._broken(error) from error
@@ -148,7 +150,7 @@ class LlamaCpp:
             answer = await self._wire().call(
                 "POST", f"/slots/0?action={action}", {"filename": name}
             )
-        except Refused as error:
+        except RefusedError as error:
             raise EngineError(f"the engine can't {action} its state: {error.message}") from None
         except OSError as error:
             raise await self._broken(error) from error
@@ -169,6 +171,19 @@ class LlamaCpp:
         self._child = Child.start(fresh, self._env, None)
         self.file = await self._child.ready()
         self.info = _info(self.file, options)
+
+    async def better_threads(self) -> int | None:
+        """Measure again how many threads to use; None where the present number is right.
+
+        Asked twice, because changing it costs a new process. None where the user fixed it.
+        """
+        if self._fixed or allowed() == 1:
+            return None
+        wanted = await asyncio.to_thread(free_cores)
+        if wanted == self.info.threads:
+            return None
+        await asyncio.sleep(0.2)
+        return wanted if wanted == await asyncio.to_thread(free_cores) else None
 
     async def close(self) -> None:
         """End the process; safe to call twice."""
@@ -251,7 +266,7 @@ def _cut(seen: Token, ttft: float) -> Token:
     return Token(count=seen.count, stop="cancelled", timings=timings)
 
 
-def _refusal(error: Refused) -> EngineError | UserError:
+def _refusal(error: RefusedError) -> EngineError | UserError:
     if error.kind == "exceed_context_size_error":
         asked, room = error.details.get("n_prompt_tokens"), error.details.get("n_ctx")
         return UserError(

@@ -16,7 +16,7 @@ import msgspec
 from palaver.core.errors import EngineError
 
 
-class Refused(EngineError):
+class RefusedError(EngineError):
     """The server answered with an error; `status` is HTTP's, `kind` and `details` are its own."""
 
     def __init__(self, status: int, details: dict[str, Any]) -> None:
@@ -43,7 +43,7 @@ class Wire:
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """Send one request and return the decoded JSON answer.
 
-        Raises Refused for a status of 400 and above, ConnectionError where nobody answers.
+        Raises RefusedError for a status of 400 and above, ConnectionError where nobody answers.
         """
         answer = bytearray()
         async for data in self.exchange(method, path, body, lambda _: None):
@@ -64,7 +64,7 @@ class Wire:
     ) -> AsyncGenerator[bytes]:
         """Send one request and yield its answer's bytes; `opened` is told of the connection.
 
-        Raises Refused for a status of 400 and above, ConnectionError where it breaks.
+        Raises RefusedError for a status of 400 and above, ConnectionError where it breaks.
         """
         reader, writer = await self._connect()
         opened(writer)
@@ -95,7 +95,7 @@ class Wire:
                 elif isinstance(event, h11.EndOfMessage | h11.ConnectionClosed):
                     break
             if refused:
-                raise Refused(refused, _details(body_of_refusal))
+                raise RefusedError(refused, _details(body_of_refusal))
         except h11.RemoteProtocolError as error:
             raise ConnectionResetError(str(error)) from error
         finally:
@@ -133,7 +133,7 @@ class EventStream:
                     if event.startswith(b"data: "):
                         yield event[6:]
                     elif event.startswith(b"error: "):
-                        raise Refused(500, _details(event[7:]))
+                        raise RefusedError(500, _details(event[7:]))
         except ConnectionError:
             if not self.aborted:
                 raise

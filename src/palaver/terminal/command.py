@@ -1,0 +1,77 @@
+"""What a slash command is, and how one is found: each is a file in `commands/`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from palaver.core import scan
+from palaver.core.errors import UserError
+
+if TYPE_CHECKING:
+    from palaver.terminal.controller import Controller
+
+PACKAGE = "palaver.terminal.commands"
+Run = Callable[["Controller", str], Awaitable[None]]
+Complete = Callable[["Controller", str], list[str]]
+
+
+@dataclass(frozen=True)
+class Command:
+    """A slash command: what to write, what it does, and the function that does it.
+
+    `complete` returns what could stand in place of the argument that was begun; "path" stands
+    for paths of files.
+    """
+
+    usage: str
+    help: str
+    run: Run
+    complete: Complete | str | None = None
+
+
+class Leave(Exception):  # noqa: N818 - the way out of the chat, not an error
+    """The user leaves the chat."""
+
+
+def names() -> list[str]:
+    """Return the commands' names without the slash."""
+    return list(scan.names(PACKAGE))
+
+
+def find(name: str) -> Command:
+    """Return a command; raises UserError with the nearest name where there is none."""
+    try:
+        command: Command = scan.load(PACKAGE, name, "COMMAND")
+    except KeyError:
+        import difflib
+
+        near = difflib.get_close_matches(name, names(), 1, 0.5)
+        hint = f"did you mean /{near[0]}?" if near else "/help lists all commands"
+        raise UserError(f"there is no command /{name}", fix=hint) from None
+    return command
+
+
+def split(line: str) -> tuple[str, str] | None:
+    """Return a line's command and argument, or None for a line that is said to the model.
+
+    `//` begins a line that begins with a slash; `:name` is read as `/name` where there is one.
+    """
+    if line.startswith("//"):
+        return None
+    name, _, argument = line[1:].partition(" ")
+    head, newline, tail = name.partition("\n")
+    if newline:
+        name, argument = head, f"{tail} {argument}".strip()
+    name = name.replace("-", "_")
+    if line.startswith("/") and line != "/":
+        return name, argument.strip()
+    if line.startswith(":") and name in names():
+        return name, argument.strip()
+    return None
+
+
+def said(line: str) -> str:
+    """Return what is said to the model by a line that is no command."""
+    return line[1:] if line.startswith("//") else line

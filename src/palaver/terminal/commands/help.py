@@ -1,0 +1,30 @@
+"""Say what can be done."""
+
+from __future__ import annotations
+
+from palaver.terminal.command import Command, find, names
+from palaver.terminal.controller import Controller
+
+_KEYS = (
+    "//text sends a line that begins with a slash. :name is read as /name.",
+    "Enter sends, Alt-Enter or Ctrl-J begins a new line, Ctrl-X Ctrl-E opens your editor.",
+    "Ctrl-C stops an answer, clears the line, and twice leaves. Ctrl-D leaves.",
+    "Ctrl-R searches what you typed before. Ctrl-O shows or hides reasoning.",
+)
+
+
+async def run(chat: Controller, argument: str) -> None:
+    """Show the commands with what they do; of one, its usage."""
+    if argument:
+        command = find(argument.lstrip("/:"))
+        chat.screen.page(f"{command.usage}\n  {command.help}")
+        return
+    commands = [find(name) for name in names()]
+    width = max(len(command.usage) for command in commands)
+    lines = [f"{command.usage:<{width}}  {command.help}" for command in commands]
+    chat.screen.page("\n".join([*lines, "", *_KEYS]))
+
+
+COMMAND = Command(
+    "/help [command]", "List the commands, or say more of one.", run, lambda _chat, _begun: names()
+)

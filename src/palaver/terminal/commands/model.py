@@ -1,0 +1,36 @@
+"""Show or change the model."""
+
+from __future__ import annotations
+
+from palaver.assemble import TINY
+from palaver.config import paths
+from palaver.terminal.command import Command
+from palaver.terminal.controller import Controller
+from palaver.terminal.escape import visible
+from palaver.terminal.words import plural
+
+
+def _complete(chat: Controller, begun: str) -> list[str]:
+    folder = paths.models_dir()
+    return [TINY, *(p.name for p in folder.glob("*.gguf")), "path"]
+
+
+async def run(chat: Controller, argument: str) -> None:
+    """Load another model; the conversation goes on with it."""
+    if argument:
+        chat.screen.note(f"loading {visible(argument)}")
+        await chat.use_model(argument)
+    model = await chat.ready()
+    info = model.engine.info
+    chat.screen.page(
+        f"{visible(info.model)} on {info.name}, {info.context} tokens of context,"
+        f" {plural(info.threads, 'thread')}, template: {visible(model.format.source)}"
+    )
+
+
+COMMAND = Command(
+    "/model [name]",
+    "Show the model, or load another: a path, org/repo[:quant] or a name.",
+    run,
+    _complete,
+)

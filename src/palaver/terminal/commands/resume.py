@@ -1,0 +1,24 @@
+"""Go on with another session."""
+
+from __future__ import annotations
+
+from palaver.conversation import Conversation
+from palaver.terminal.command import Command
+from palaver.terminal.controller import Controller
+from palaver.terminal.sessions import number_of, recap
+
+
+async def run(chat: Controller, argument: str) -> None:
+    """Open another session; the present one stays as it is."""
+    store = chat.conversation.store
+    number = await number_of(store, argument or "last", other_than=chat.conversation.session)
+    conversation, recovered = await Conversation.resume(store, number)
+    await chat.switch(conversation)
+    chat.screen.page(recap(conversation.rows))
+    if recovered:
+        chat.screen.note("the last answer had been cut off; /continue goes on with it")
+
+
+COMMAND = Command(
+    "/resume [number]", "Go on with a session: its number (/sessions), or the last one.", run
+)

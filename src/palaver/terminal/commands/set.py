@@ -1,0 +1,51 @@
+"""Show or change a setting."""
+
+from __future__ import annotations
+
+import difflib
+
+from palaver.config.settings import keys, parse
+from palaver.core.errors import UserError
+from palaver.terminal.command import Command
+from palaver.terminal.controller import Controller
+from palaver.terminal.escape import visible
+
+_CHANGEABLE = (
+    "max_tokens",
+    "temperature",
+    "top_k",
+    "top_p",
+    "min_p",
+    "repeat_penalty",
+    "seed",
+    "stop",
+    "status",
+)
+
+
+async def run(chat: Controller, argument: str) -> None:
+    """Change a setting that an answer takes; the config file stays as it is."""
+    name, _, value = argument.replace("=", " ", 1).partition(" ")
+    name = name.replace("-", "_")
+    if not name:
+        shown = [f"{key} = {getattr(chat.settings, key)}" for key in _CHANGEABLE]
+        chat.screen.page("\n".join(visible(line) for line in shown))
+        return
+    if name not in _CHANGEABLE:
+        near = difflib.get_close_matches(name, _CHANGEABLE, 1)
+        hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_CHANGEABLE)}"
+        raise UserError(f"/set can't change {name!r}", fix=hint)
+    field = keys()[name]
+    given = parse(name, str(field.type), value.strip()) if value.strip() else field.default
+    if name == "stop" and not value.strip():
+        given = []
+    chat.set(**{name: given})
+    chat.screen.note(visible(f"{name} = {given}"))
+
+
+COMMAND = Command(
+    "/set [name value]",
+    "Show the settings of sampling, or change one for this run (no value: unset).",
+    run,
+    lambda _chat, _begun: list(_CHANGEABLE),
+)

@@ -1,0 +1,31 @@
+"""Show what the conversation has cost."""
+
+from __future__ import annotations
+
+from palaver.core.errors import UserError
+from palaver.terminal.command import Command
+from palaver.terminal.controller import Controller
+from palaver.terminal.lines import after_answer, seconds
+from palaver.terminal.words import plural, rate
+
+
+async def run(chat: Controller, argument: str) -> None:
+    """Sum up the answers on the path, and say how the last one came."""
+    rows = [row for row in chat.conversation.rows if row.generation]
+    if not rows:
+        raise UserError("there is no answer yet")
+    t = [row.generation.timings for row in rows if row.generation]
+    decoded, decode = sum(x.decoded for x in t), sum(x.decode_seconds for x in t)
+    read, reading = sum(x.prefilled for x in t), sum(x.prefill_seconds for x in t)
+    reused = sum(x.reused for x in t)
+    whole = max(reused + read, 1)
+    chat.screen.page(
+        f"{plural(len(rows), 'answer')}, {decoded} tokens in {seconds(decode)}"
+        f" ({rate(decoded, decode)})\n"
+        f"prompts: {whole} tokens, {reused} reused ({100 * reused / whole:.0f} %),"
+        f" {read} read in {seconds(reading)} ({rate(read, reading)})\n"
+        f"last answer: {after_answer(rows[-1])}"
+    )
+
+
+COMMAND = Command("/stats", "Show tokens, speed and reuse of this conversation.", run)

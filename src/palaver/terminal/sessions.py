@@ -1,0 +1,69 @@
+"""How sessions, hits and an earlier conversation are shown."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from palaver.core.errors import UserError
+from palaver.core.log import Row
+from palaver.core.messages import Message
+from palaver.sessions.background import AsyncStore
+from palaver.sessions.listing import Session
+from palaver.sessions.search import Hit
+from palaver.sessions.store import Store
+from palaver.terminal.escape import visible
+from palaver.terminal.words import plural
+
+_RECAP = 6  # messages of a resumed session that are shown again
+_LINES = 12  # lines of each
+
+
+async def number_of(store: AsyncStore, text: str, *, other_than: int | None = None) -> int:
+    """Read a session's number, or "last"; raises UserError."""
+    if text.isdecimal():
+        return int(text)
+    if text != "last":
+        raise UserError(f"{text!r} is no session", fix="give its number, or: last")
+    newest = await store.run(Store.list_sessions, 2)
+    found = [session.id for session in newest if session.id != other_than]
+    if not found:
+        raise UserError("there is no session to go on with")
+    return found[0]
+
+
+def row(session: Session, current: int | None = None) -> str:
+    """Write a line of the list of sessions."""
+    mark = "*" if session.id == current else " "
+    title = visible(session.title or session.preview, newlines=False)
+    return f"{mark}{session.id:>5}  {age(session.updated):>8}  {session.messages:>4}  {title}"
+
+
+def hit_line(hit: Hit) -> str:
+    """Write a line of what a search found."""
+    head = f"{hit.session:>5}  {age(hit.at):>8}  {hit.kind:<9}"
+    return f"{head}  {visible(hit.snippet, newlines=False)}"
+
+
+def age(at: float) -> str:
+    """Write how long ago a moment was."""
+    passed = max(0.0, time.time() - at)
+    for unit, name in ((86400, "d"), (3600, "h"), (60, "min")):
+        if passed >= unit:
+            return f"{passed / unit:.0f} {name}"
+    return "now"
+
+
+def recap(rows: Sequence[Row]) -> str:
+    """Write the end of a conversation that is gone on with."""
+    said = [r.entry for r in rows if isinstance(r.entry, Message) and r.entry.role != "system"]
+    shown = said[-_RECAP:]
+    lines = [f"... {plural(len(said) - len(shown), 'earlier message')}"] if shown != said else []
+    for message in shown:
+        text = visible(message.text).splitlines() or [""]
+        head = "you> " if message.role == "user" else ""
+        lines.append(head + text[0])
+        lines += text[1:_LINES]
+        if len(text) > _LINES:
+            lines.append(f"... {plural(len(text) - _LINES, 'more line')}")
+    return "\n".join(lines) or "nothing was said in it yet"
