@@ -89,8 +89,8 @@ class TemplateFormat:
         return spans(messages, write, self._control)
 
     def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
-        """Cut a prompt into (text, special) for a tokenizer; literal ranges stay text."""
-        return pieces(rendered, self._control.texts)
+        """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
+        return pieces(rendered, self._control)
 
     def parser(self, prompt: str) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""

@@ -8,7 +8,7 @@ from palaver.core.format import Rendered
 from palaver.formats._tokens import ControlTokens
 
 
-def pieces(rendered: Rendered, control: Iterable[str]) -> list[tuple[str, bool]]:
+def pieces(rendered: Rendered, control: ControlTokens | Iterable[str]) -> list[tuple[str, bool]]:
     """Return (text, special) pieces that joined are the prompt, to be encoded one by one.
 
     Without a literal range there is one piece, so the ids are those of the whole text. With
@@ -19,10 +19,11 @@ def pieces(rendered: Rendered, control: Iterable[str]) -> list[tuple[str, bool]]
     text, literal = rendered.text, rendered.literal
     if not literal:
         return [(text, True)] if text else []
+    known = control if isinstance(control, ControlTokens) else ControlTokens(control)
     out: list[tuple[str, bool]] = []
     special_from = 0  # where the piece that may hold control tokens begins
     plain_from = 0  # where the text behind the last real token begins
-    for start, end in [*_real(rendered, ControlTokens(control)), (len(text), len(text))]:
+    for start, end in [*_real(rendered, known), (len(text), len(text))]:
         if any(a < start and b > plain_from for a, b in literal):
             if special_from < plain_from:
                 out.append((text[special_from:plain_from], True))
@@ -40,7 +41,9 @@ def _real(rendered: Rendered, control: ControlTokens) -> list[tuple[int, int]]:
     for start, end in rendered.literal:
         taken[start:end] = [True] * (end - start)
     real = []
-    for start, end in sorted(control.find(rendered.text), key=lambda r: (r[0] - r[1], r[0])):
+    text = rendered.text
+    longest = sorted(control.find(text), key=lambda r: (-len(text[r[0] : r[1]].encode()), r[0]))
+    for start, end in longest:
         if not any(taken[start:end]):
             taken[start:end] = [True] * (end - start)
             real.append((start, end))
