@@ -226,7 +226,7 @@ def write(path: Path, shape: Shape, kind: str = "q8_0", seed: int = 0, **extra: 
     """Write a model; `extra` is further metadata by its full key, `None` leaves a key out."""
     vocab = next(dims[1] for name, dims, _ in shape.tensors if name == "token_embd.weight")
     writer = gguf.GGUFWriter(path, shape.arch)
-    _metadata(writer, shape, vocab, kind, extra)
+    add_metadata(writer, shape, vocab, kind, extra)
     for name, dims, what in shape.tensors:
         block, width, _ = QUANT[_kind_of(what, dims, kind)]
         count = int(np.prod(dims))
@@ -253,9 +253,10 @@ def write(path: Path, shape: Shape, kind: str = "q8_0", seed: int = 0, **extra: 
     return path
 
 
-def _metadata(
+def add_metadata(
     writer: gguf.GGUFWriter, shape: Shape, vocab: int, kind: str, extra: dict[str, Any]
 ) -> None:
+    """Add all keys of the model and its tokenizer; `extra` goes over them, None drops one."""
     tokens, types, merges = vocabulary(vocab)
     pairs: dict[str, Any] = {
         "general.name": f"random {shape.arch}",

@@ -122,16 +122,12 @@ class Gguf:
 
     def control_tokens(self) -> frozenset[str]:
         """Return the texts that stand for one token of the template: control, user-defined."""
-        types = self.metadata.get("tokenizer.ggml.token_type")
-        if types is None:
-            return frozenset()
-        special = {i: t for i, t in enumerate(types) if t in (_CONTROL, _USER_DEFINED, _UNKNOWN)}
+        types = self.token_types()
+        tokens = self.metadata["tokenizer.ggml.tokens"].values()
         found = set()
-        for i, raw in enumerate(self.metadata["tokenizer.ggml.tokens"].raw()):
-            if i not in special or not raw:
-                continue
-            text = raw.decode("utf-8", "replace")
-            if special[i] != _UNKNOWN or (text[0] == "<" and text[-1] == ">"):
+        for i in [i for i, t in enumerate(types) if t in (_CONTROL, _USER_DEFINED, _UNKNOWN)]:
+            text = tokens[i]
+            if text and (types[i] != _UNKNOWN or (text[0] == "<" and text[-1] == ">")):
                 found.add(text)
         return frozenset(found)
 

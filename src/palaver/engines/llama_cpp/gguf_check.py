@@ -7,10 +7,13 @@ out of range (`LLAMA_MAX_LAYERS`, `LLAMA_MAX_EXPERTS`), so those are looked at h
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from typing import Any
 
-from palaver.engines.llama_cpp.gguf_parse import AGAIN, Array, Bad, Header, TensorInfo
+from palaver.engines.llama_cpp import gguf_shapes
+from palaver.engines.llama_cpp.gguf_parse import Array, Bad, Header, TensorInfo, per_layer
 
 MAX_TEMPLATE = 1 << 20  # characters; the longest known are about 60,000
 _MAX_LAYERS = 512
@@ -70,7 +73,7 @@ def check(head: Header, tensors: tuple[TensorInfo, ...], *, adapter: bool = Fals
     _is_model(arch, kind, tensors)
     _numbers(head.metadata, arch)
     words = _tokenizer(head.metadata)
-    _tensors(head.metadata, arch, tensors, words)
+    gguf_shapes.check(head.metadata, arch, tensors, words)
 
 
 def _is_model(arch: str, kind: Any, tensors: tuple[TensorInfo, ...]) -> None:
@@ -130,12 +133,25 @@ def _numbers(data: dict[str, Any], arch: str) -> None:
                 raise Bad(f"its {key} has a value that is impossible")
         elif _COUNTS.search(key) and isinstance(value, int) and value >= 1 << 31:
             raise Bad(f"its {key} is {value:,}, which is impossible")
+    _fractions(data, arch)
     experts, used = (data.get(f"{arch}.expert_{n}count", 0) for n in ("", "used_"))
     if not (isinstance(experts, int) and isinstance(used, int)):
         raise Bad("its numbers of experts are no numbers")
     if experts > _MAX_EXPERTS or used > experts or (experts and not used):
         raise Bad(f"it claims to use {used:,} of {experts:,} experts")
     _heads(data, arch, layers)
+
+
+def _fractions(data: dict[str, Any], arch: str) -> None:
+    for key, value in data.items():
+        if not (key.startswith(f"{arch}.") and isinstance(value, float)):
+            continue
+        if not math.isfinite(value):
+            raise Bad(f"its {key} is {value}")
+        if key.endswith("epsilon") and not 0 <= value < 0.1:
+            raise Bad(f"its {key} is {value:g}, which is impossible")
+        if "freq_base" in key and not 0 < value < 1e15:
+            raise Bad(f"its {key} is {value:g}, which is impossible")
 
 
 def _heads(data: dict[str, Any], arch: str, layers: int) -> None:
@@ -149,14 +165,27 @@ def _heads(data: dict[str, Any], arch: str, layers: int) -> None:
             raise Bad(f"its {q} attention heads can't share {kv} key-value heads")
         if q and f"{arch}.attention.key_length" not in data and width % q:
             raise Bad(f"its width {width:,} can't be shared by {q} attention heads")
+    turned = data.get(f"{arch}.rope.dimension_count", 0)
+    lengths = [data.get(f"{arch}.attention.key_length{n}", 0) for n in ("", "_swa", "_mla")]
+    size = max(*lengths, width // max(1, *heads))
+    if max(heads) and (turned > size or turned % 2):
+        raise Bad(f"its {arch}.rope.dimension_count is {turned:,}, a head has {size:,} values")
 
 
-def per_layer(data: dict[str, Any], key: str, layers: int) -> list[int] | None:
-    """Return a value that stands once for all layers or once for each, as one for each."""
-    value = data.get(key)
-    if isinstance(value, Array):
-        return [int(v) for v in value]
-    return None if value is None else [int(value)] * layers
+def _unique(tokens: Array) -> None:
+    """Check that no two tokens have the same text: llama.cpp ends the process over it.
+
+    It reads texts up to a zero byte and gives those that are empty a name of their own.
+    """
+    texts = tokens.raw()
+    if b"\0" in b"".join(texts):
+        texts = [text.partition(b"\0")[0] for text in texts]
+    if len(set(texts)) == len(texts):
+        return
+    filled = [text for text in texts if text]
+    if len(set(filled)) != len(filled):
+        twice = Counter(filled).most_common(1)[0][0].decode("utf-8", "replace")
+        raise Bad(f"two of its tokens have the same text, {twice[:40]!r}")
 
 
 def _tokenizer(data: dict[str, Any]) -> int:
@@ -173,99 +202,15 @@ def _tokenizer(data: dict[str, Any]) -> int:
         if values is not None and len(values) != len(tokens):
             raise Bad(f"it has {len(tokens):,} tokens, but {len(values):,} of their {name}")
     types = data.get("tokenizer.ggml.token_type")
-    if types is not None and not 0 <= min(types.list()) <= max(types.list()) <= 6:
+    if types is not None and not 0 <= min(types.values()) <= max(types.values()) <= 6:
         raise Bad("a token has an unknown type")
+    _unique(tokens)
     if model == "gpt2" and "tokenizer.ggml.merges" not in data:
         raise Bad("its tokenizer lacks the merges")
-    for name in ("bos", "eos"):
-        key = f"tokenizer.ggml.{name}_token_id"
-        if data.get(key, 0) >= len(tokens) and data[key] != 0xFFFFFFFF:  # -1: there is none
+    for key in [k for k in data if k.startswith("tokenizer.ggml.") and k.endswith("_token_id")]:
+        if data[key] >= len(tokens) and data[key] != 0xFFFFFFFF:  # -1: there is none
             raise Bad(f"its {key} is {data[key]:,}, there are {len(tokens):,} tokens")
     template = data.get("tokenizer.chat_template", "")
     if len(template) > MAX_TEMPLATE:
         raise Bad(f"its chat template has {len(template):,} characters", "Use another file.")
     return len(tokens)
-
-
-def _tensors(data: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...], words: int) -> None:
-    """Check the tensors that every architecture has, and the shapes of a plain attention."""
-    by_name = {t.name: t for t in tensors}
-    width = data[f"{arch}.embedding_length"]
-    if "token_embd.weight" not in by_name:
-        raise Bad("it lacks the tensor 'token_embd.weight'")
-    for name in ("token_embd.weight", "output.weight"):
-        if name in by_name and by_name[name].shape != (width, words):
-            _shape(by_name[name], (width, words))
-    for name in ("output_norm.weight", "token_embd_norm.weight"):
-        if name in by_name:
-            _shape(by_name[name], (width,))
-    layers = {int(m[1]) for t in tensors if (m := re.match(r"blk\.(\d{1,6})\.", t.name))}
-    count = data[f"{arch}.block_count"]
-    shared = "t5" in arch or arch == "deci"  # names of their own; layers without tensors
-    if not shared and layers != set(range(count)):
-        odd = min(layers ^ set(range(count)))
-        raise Bad(f"it claims {count} layers, but layer {odd} " + _has(odd in layers))
-    if not shared:
-        _layers(data, arch, by_name, count)
-    for tensor in tensors:
-        if tensor.type in ("I8", "I16", "I64", "F64") and tensor.name.endswith("weight"):
-            raise Bad(f"the weights {tensor.name!r} have the type {tensor.type}")
-        if len(tensor.shape) == 1 and "norm" in tensor.name and tensor.type not in _NORMS:
-            raise Bad(f"the norm {tensor.name!r} has the type {tensor.type}")
-
-
-_NORMS = ("F32", "F16", "BF16")
-# architectures whose layers all attend in the plain way: q, k, v and output projections
-_PLAIN = {
-    "llama", "mistral3", "qwen2", "qwen3", "qwen3moe", "qwen2moe", "gemma", "gemma2", "gemma3",
-    "smollm3", "granite", "granitemoe", "internlm2", "olmo2", "olmoe", "gpt-oss", "starcoder2",
-    "stablelm", "exaone", "command-r", "cohere2", "phi3", "glm4", "minicpm", "hunyuan-dense",
-}  # fmt: skip
-
-
-def _layers(data: dict[str, Any], arch: str, by_name: dict[str, TensorInfo], count: int) -> None:
-    width = data[f"{arch}.embedding_length"]
-    heads = per_layer(data, f"{arch}.attention.head_count", count)
-    if arch not in _PLAIN or heads is None:
-        return
-    kv_heads = per_layer(data, f"{arch}.attention.head_count_kv", count) or heads
-    ffn = per_layer(data, f"{arch}.feed_forward_length", count)
-    for i in range(count):
-        if not heads[i]:
-            continue
-        k = data.get(f"{arch}.attention.key_length", width // heads[i])
-        v = data.get(f"{arch}.attention.value_length", width // heads[i])
-        wanted: dict[str, tuple[int, ...]] = {
-            "attn_norm": (width,),
-            "ffn_norm": (width,),
-            "attn_q": (width, heads[i] * k),
-            "attn_k": (width, kv_heads[i] * k),
-            "attn_v": (width, kv_heads[i] * v),
-            "attn_output": (heads[i] * v, width),
-            "ffn_up": (width, ffn[i] if ffn else 0),
-            "ffn_gate": (width, ffn[i] if ffn else 0),
-            "ffn_down": (ffn[i] if ffn else 0, width),
-        }
-        for name, shape in wanted.items():
-            tensor = by_name.get(f"blk.{i}.{name}.weight")
-            fused = arch in ("phi3", "glm4") and name == "ffn_up"
-            if tensor is not None and 0 not in shape and not fused:
-                _shape(tensor, shape)
-            elif tensor is None and name in ("attn_output", "attn_q"):
-                _missing(by_name, f"blk.{i}.", name)
-
-
-def _missing(by_name: dict[str, TensorInfo], block: str, name: str) -> None:
-    if name == "attn_q" and block + "attn_qkv.weight" in by_name:
-        return
-    raise Bad(f"it lacks the tensor {block + name + '.weight'!r}")
-
-
-def _shape(tensor: TensorInfo, wanted: tuple[int, ...]) -> None:
-    if tensor.shape != wanted:
-        found = list(tensor.shape)
-        raise Bad(f"the tensor {tensor.name!r} is {found}, its metadata say {list(wanted)}", AGAIN)
-
-
-def _has(extra: bool) -> str:
-    return "has tensors too" if extra else "has no tensors"

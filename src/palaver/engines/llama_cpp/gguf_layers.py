@@ -11,8 +11,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from palaver.engines.llama_cpp.gguf_check import per_layer
-from palaver.engines.llama_cpp.gguf_parse import Array
+from palaver.engines.llama_cpp.gguf_parse import Array, per_layer
 
 # architectures that alternate windowed and full attention without saying so in their metadata:
 # each n-th layer is full

@@ -69,12 +69,15 @@ class Array(Sequence[Any]):
     `kind` is the name of the values' type: "u32", "f32", "string", ...
     """
 
-    def __init__(self, data: bytes, start: int, count: int, type_: int) -> None:
+    def __init__(
+        self, data: bytes, start: int, count: int, type_: int, raw: list[bytes] | None = None
+    ) -> None:
         self._data = data
         self._start = start
         self._count = count
         self._type = type_
         self._values: list[Any] | None = None
+        self._raw = raw
 
     @property
     def kind(self) -> str:
@@ -89,12 +92,12 @@ class Array(Sequence[Any]):
     @overload
     def __getitem__(self, index: slice) -> list[Any]: ...
     def __getitem__(self, index: int | slice) -> Any:
-        return self.list()[index]
+        return self.values()[index]
 
     def __iter__(self) -> Iterator[Any]:
-        return iter(self.list())
+        return iter(self.values())
 
-    def list(self) -> list[Any]:
+    def values(self) -> list[Any]:
         """Return the values; texts that are not UTF-8 have U+FFFD where they are wrong."""
         if self._values is None:
             if self._type == STRING:
@@ -108,13 +111,16 @@ class Array(Sequence[Any]):
                     self._values = [v != 0 for v in self._values]
         return self._values
 
-    def raw(self) -> Iterator[bytes]:
-        """Yield the texts of an array of strings as they stand in the file."""
-        data, pos = self._data, self._start
-        for _ in range(self._count):
-            end = pos + 8 + _U64(data, pos)[0]
-            yield data[pos + 8 : end]
-            pos = end
+    def raw(self) -> list[bytes]:
+        """Return the texts of an array of strings as they stand in the file."""
+        if self._raw is None:
+            data, pos, found, u64 = self._data, self._start, [], _U64
+            for _ in range(self._count):
+                end = pos + 8 + u64(data, pos)[0]
+                found.append(data[pos + 8 : end])
+                pos = end
+            self._raw = found
+        return self._raw
 
 
 class Header(Struct, frozen=True):
@@ -162,13 +168,19 @@ class _Cursor:
         start = self.take(n, what)
         return self.data[start : start + n]
 
-    def skip_strings(self, count: int, what: str) -> None:
-        """Step over `count` strings, as fast as Python can."""
+    def strings(self, count: int, what: str, keep: list[bytes] | None) -> None:
+        """Step over `count` strings, as fast as Python can, and append them to `keep`."""
         data, pos, u64 = self.data, self.pos, _U64
         try:
-            for _ in range(count):
-                pos += 8 + u64(data, pos)[0]
-        except struct.error:
+            if keep is None:
+                for _ in range(count):
+                    pos += 8 + u64(data, pos)[0]
+            else:
+                for _ in range(count):
+                    start = pos + 8
+                    pos = start + u64(data, pos)[0]
+                    keep.append(data[start:pos])
+        except (struct.error, OverflowError):
             # either the read window ends here, or a length points past the end of the file
             if pos + 8 > self.size:
                 raise Bad(f"{what} runs past the end of the file") from None
@@ -259,11 +271,13 @@ def _array(at: _Cursor, key: str) -> Array:
     if count * width > left:
         raise Bad(f"{key!r} is said to have {count:,} values, more than fit into the file")
     start = at.pos
+    texts: list[bytes] | None = [] if key == "tokenizer.ggml.tokens" else None
     if inner == STRING:
-        at.skip_strings(count, key)
+        at.strings(count, key, texts)
     else:
         at.take(count * width, key)
-    return Array(at.data, start, count, inner)
+        texts = None
+    return Array(at.data, start, count, inner, texts)
 
 
 def _utf8(raw: bytes, key: str) -> str:
@@ -341,3 +355,11 @@ def _bytes(name: str, shape: tuple[int, ...], type_: int) -> tuple[str, int]:
     if shape[0] % block:
         raise Bad(f"the rows of {name!r} have {shape[0]:,} values, no multiple of {block} ({kind})")
     return kind, product // block * width
+
+
+def per_layer(data: dict[str, Any], key: str, layers: int) -> list[int] | None:
+    """Return a value that stands once for all layers or once for each, as one for each."""
+    value = data.get(key)
+    if isinstance(value, Array):
+        return [int(v) for v in value]
+    return None if value is None else [int(value)] * layers

@@ -23,7 +23,7 @@ from msgspec import Struct
 
 from palaver.core.errors import UserError
 from palaver.engines.llama_cpp.gguf import Gguf
-from palaver.engines.llama_cpp.gguf_check import per_layer
+from palaver.engines.llama_cpp.gguf_parse import per_layer
 from palaver.engines.llama_cpp.gguf_types import KV_TYPES
 
 STEP = 256  # llama.cpp rounds contexts up to this many tokens
