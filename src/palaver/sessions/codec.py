@@ -7,6 +7,7 @@ both, because SQLite has none: a page that rotted is noticed when its row is rea
 
 from __future__ import annotations
 
+import struct
 import sys
 import zlib
 from array import array
@@ -88,16 +89,21 @@ def checksum(*parts: bytes) -> int:
     return value
 
 
+def entry_checksum(parent: int | None, at: float, body: bytes) -> int:
+    """Return the checksum of an entry; its session, which may change, is not part of it."""
+    return checksum(struct.pack("<qd", parent or 0, at), body)
+
+
 def decode_row(columns: tuple[Any, ...]) -> Row:
     """Make a Row of the columns `ROW_COLUMNS`. Raises DamagedError."""
     row, session, parent, at, body, entry_sum, rest, ids, rest_sum = columns
     try:
-        if checksum(body) != entry_sum or (
+        if entry_checksum(parent, at, body) != entry_sum or (
             rest is not None and checksum(rest, ids or b"") != rest_sum
         ):
             raise DamagedError(f"entry {row} does not match its checksum")
         return Row(row, session, parent, at, _entries.decode(body), decode_generation(rest, ids))
-    except (TypeError, ValueError, msgspec.DecodeError) as error:
+    except (TypeError, ValueError, struct.error, msgspec.DecodeError) as error:
         raise DamagedError(f"entry {row} can't be read: {error}") from error
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import apsw
 import msgspec
 from msgspec import Struct
 
@@ -17,6 +19,7 @@ from palaver.sessions.codec import (
     decode_entry,
     decode_generation,
     encode_entry,
+    entry_checksum,
     kind_of,
 )
 from palaver.sessions.faults import from_os
@@ -49,7 +52,7 @@ class _Found:
         self.generations: dict[int, list[Any]] = {}
         self.marks: dict[int, list[Any]] = {}
         self.journal: dict[tuple[int, int, int], tuple[str, str]] = {}
-        self.doubtful = 0
+        self.doubtful: set[int] = set()
         for kind, rowid, columns in pages.rows():
             if kind != LEAF_TABLE:
                 self._index_row(columns)
@@ -63,9 +66,18 @@ class _Found:
 
     def _table_row(self, rowid: int, columns: list[Value]) -> None:
         match columns:
-            case [None, int(), None | int(), int() | float(), str(kind), bytes(body), int(total)]:
+            case [
+                None,
+                int(session),
+                None | int() as parent,
+                int() | float() as at,
+                str(kind),
+                bytes(body),
+                int(total),
+            ]:
                 if kind in KINDS:
-                    self._entry(rowid, columns, body, total)
+                    sound = entry_checksum(parent, at, body) == total
+                    self._entry(rowid, [session, parent, at], body, sound)
             case [None, bytes(rest), bytes(ids), int(total)]:
                 if checksum(rest, ids) == total:
                     self.generations[rowid] = [rest, ids, total]
@@ -77,16 +89,15 @@ class _Found:
             case [None, int(), "good" | "bad" | "note", str(), int() | float()]:
                 self.marks[rowid] = columns[1:]
 
-    def _entry(self, rowid: int, columns: list[Value], body: bytes, total: int) -> None:
-        sound = checksum(body) == total
+    def _entry(self, rowid: int, place: list[Any], body: bytes, sound: bool) -> None:
         if rowid in self.entries and not sound:
             return
         try:
             entry = decode_entry(body)
         except (msgspec.DecodeError, ValueError):
             return
-        self.doubtful += not sound
-        self.entries[rowid] = [columns[1], columns[2], columns[3], entry]
+        self.entries[rowid] = [*place, entry]
+        (self.doubtful.discard if sound else self.doubtful.add)(rowid)
 
 
 def salvage(path: Path, into: Path) -> Salvaged:
@@ -107,7 +118,9 @@ def salvage(path: Path, into: Path) -> Salvaged:
     lost = _fill_gaps(found)
     with Store(into) as store:
         answers = _write(store, found)
-    return Salvaged(len(found.sessions), len(found.entries) - lost, lost, found.doubtful, answers)
+    return Salvaged(
+        len(found.sessions), len(found.entries) - lost, lost, len(found.doubtful), answers
+    )
 
 
 def _fill_gaps(found: _Found) -> int:
@@ -120,56 +133,74 @@ def _fill_gaps(found: _Found) -> int:
         elif parent is not None and parent not in found.entries:
             found.entries[parent] = [session, None, at, LOST]
             lost += 1
+    newest = {entry[0]: row for row, entry in sorted(found.entries.items())}
     for row in sorted(found.entries):
         session, _, at, _ = found.entries[row]
         if session not in found.sessions:
             found.sessions[session] = [f"salvaged {session}", None, None, at, at, None, None]
-        known = found.sessions[session]
-        if known[5] not in found.entries:
-            known[5] = max(r for r, e in found.entries.items() if e[0] == session)
-    for known in found.sessions.values():
-        for place in (5, 6):
-            if known[place] not in found.entries:
-                known[place] = None
+    for session, known in found.sessions.items():
+        if known[6] not in found.entries:
+            known[6] = None
+        if known[5] not in found.entries or (
+            found.entries[known[5]][0] != session and known[5] not in _up(found, known[6])
+        ):
+            known[5] = newest.get(session, known[6])
     return lost
+
+
+def _up(found: _Found, row: int | None) -> set[int]:
+    above: set[int] = set()
+    while row is not None:
+        above.add(row)
+        row = found.entries[row][1]
+    return above
 
 
 def _write(store: Store, found: _Found) -> int:
     with store.db.writing() as connection:
         for number, known in sorted(found.sessions.items()):
-            times = [t if math.isfinite(t) else 0.0 for t in known[3:5]]
             connection.execute(
                 "INSERT INTO session VALUES (?,?,?,?,?,?,?,?)",
-                (number, *known[:3], *times, *known[5:]),
+                (number, *known[:3], _time(known[3]), _time(known[4]), *known[5:]),
             )
-        for row, (session, parent, at, entry) in sorted(found.entries.items()):
-            entry, body = encode_entry(entry)
-            at = at if math.isfinite(at) else 0.0
-            connection.execute(
-                "INSERT INTO entry VALUES (?,?,?,?,?,?,?)",
-                (row, session, parent, at, kind_of(entry), body, checksum(body)),
-            )
-            connection.execute(
-                "INSERT INTO words(rowid, text) VALUES (?,?)", (row, index_text(entry))
-            )
-            if row in found.generations:
-                rest, ids, total = found.generations[row]
-                try:
-                    decode_generation(rest, ids)
-                except ValueError:
-                    continue
-                connection.execute(
-                    "INSERT INTO generation VALUES (?,?,?,?)", (row, rest, ids, total)
-                )
+        for row, columns in sorted(found.entries.items()):
+            _write_entry(connection, row, columns, found.generations.get(row))
         for row, kind, text, at in found.marks.values():
-            if row in found.entries and math.isfinite(at):
+            if row in found.entries:
                 connection.execute(
-                    "INSERT INTO mark(row, kind, text, at) VALUES (?,?,?,?)", (row, kind, text, at)
+                    "INSERT INTO mark(row, kind, text, at) VALUES (?,?,?,?)",
+                    (row, kind, text, _time(at)),
                 )
+        answers: set[tuple[int, int]] = set()
         for (session, parent, seq), (kind, text) in sorted(found.journal.items()):
             if session in found.sessions and kind in journal.KINDS:
                 connection.execute(
                     "INSERT INTO journal VALUES (?,?,?,?,?)",
                     (session, parent if parent in found.entries else 0, seq, kind, text),
                 )
-    return len({key[:2] for key in found.journal})
+                answers.add((session, parent))
+    return len(answers)
+
+
+def _write_entry(
+    connection: apsw.Connection, row: int, columns: list[Any], generation: list[Any] | None
+) -> None:
+    session, parent, at, entry = columns
+    at = _time(at)
+    entry, body = encode_entry(entry)
+    connection.execute(
+        "INSERT INTO entry VALUES (?,?,?,?,?,?,?)",
+        (row, session, parent, at, kind_of(entry), body, entry_checksum(parent, at, body)),
+    )
+    connection.execute("INSERT INTO words(rowid, text) VALUES (?,?)", (row, index_text(entry)))
+    if generation:
+        with suppress(ValueError):
+            decode_generation(generation[0], generation[1])
+            connection.execute(
+                "INSERT INTO generation VALUES (?,?,?,?)",
+                (row, *generation),
+            )
+
+
+def _time(at: float) -> float:
+    return at if math.isfinite(at) else 0.0

@@ -184,7 +184,8 @@ class Store:
         with self.db.reading() as connection:
             if tip is None:
                 tip = one_session(connection, session).tip
-            tree.check(connection, session, tip)
+            else:
+                tree.check(connection, session, tip)
             return tree.path(connection, tip)
 
     def tip(self, session: int) -> int | None:

@@ -22,6 +22,7 @@ from palaver.sessions.codec import (
     decode_row,
     encode_entry,
     encode_generation,
+    entry_checksum,
     kind_of,
 )
 from palaver.sessions.listing import Session
@@ -84,7 +85,7 @@ def append(
     at = time.time() if at is None else at
     connection.execute(
         "INSERT INTO entry(session, parent, at, kind, body, sum) VALUES (?,?,?,?,?,?)",
-        (session, parent, at, kind_of(entry), body, checksum(body)),
+        (session, parent, at, kind_of(entry), body, entry_checksum(parent, at, body)),
     )
     row = connection.last_insert_rowid()
     if generation is not None:
