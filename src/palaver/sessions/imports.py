@@ -195,8 +195,8 @@ def _message(value: Any, where: str, calls: list[str]) -> Message:
         parts.append(Text(text))
     if role != "assistant":
         return Message(role, tuple(parts) or (Text(""),))
-    for i, item in enumerate(value.get("tool_calls") or (), 1):
-        call = _call(item, f"{where}, tool call {i}")
+    for i, item in enumerate(_list(value, "tool_calls", where), 1):
+        call = _call(item, f"{where}, tool call {i}", calls)
         calls.append(call.id)
         parts.append(call)
     stop: Stop = "end"
@@ -215,14 +215,17 @@ def _content(value: Any, where: str) -> str:
     raise _wrong(where, "content must be text (images and other parts can't be imported)")
 
 
-def _call(value: Any, where: str) -> ToolCall:
+def _call(value: Any, where: str, calls: list[str]) -> ToolCall:
     inner = value.get("function", value) if isinstance(value, dict) else None
     if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
         raise _wrong(where, "a tool call needs a function with a name and arguments")
     arguments = inner.get("arguments", {})
     if not isinstance(arguments, str):
         arguments = json.dumps(arguments, ensure_ascii=False)
-    return ToolCall(_text(value, "id") or "", inner["name"], arguments)
+    number = len(calls) + 1
+    while f"call-{number}" in calls:
+        number += 1
+    return ToolCall(_text(value, "id") or f"call-{number}", inner["name"], arguments)
 
 
 def _meta(value: dict[str, Any], where: str) -> Draft:
@@ -275,7 +278,9 @@ def _convert(value: Any, kind: type[T], where: str) -> T:
 
 
 def _list(value: dict[str, Any], key: str, where: str) -> list[Any]:
-    found = value.get(key, [])
+    found = value.get(key)
+    if found is None:
+        return []
     if not isinstance(found, list):
         raise _wrong(where, f"{key} must be an array")
     return found

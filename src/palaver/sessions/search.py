@@ -154,6 +154,8 @@ def snippet_of(text: str, words: list[str]) -> tuple[str, tuple[int, int]]:
     else:
         match = None
     start = max(0, match.start() - SNIPPET_CHARS // 3) if match else 0
+    if len(text) <= SNIPPET_CHARS:
+        start = 0
     end = min(len(text), start + SNIPPET_CHARS)
     if match:
         end = min(len(text), max(end, match.end()))
