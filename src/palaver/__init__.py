@@ -1,3 +1,18 @@
 """Talk to the models you own, and make them better by talking."""
 
+from typing import TYPE_CHECKING, Any
+
 __version__ = "0.1.0"
+__all__ = ["Chatbot", "__version__"]
+
+if TYPE_CHECKING:
+    from palaver.chatbot import Chatbot
+
+
+def __getattr__(name: str) -> Any:
+    """Load what is heavy when it is asked for (PEP 562)."""
+    if name == "Chatbot":
+        from palaver.chatbot import Chatbot
+
+        return Chatbot
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

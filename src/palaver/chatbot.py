@@ -1,0 +1,152 @@
+"""Chat from Python in a few lines, without asyncio.
+
+from palaver import Chatbot
+
+with Chatbot("model.gguf") as bot:
+    print(bot.user_turn("Hello!"))
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import suppress
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Literal, Self, TypeVar
+
+from palaver import assemble
+from palaver.chat.run import run_turn
+from palaver.config import settings
+from palaver.conversation import Conversation, Vault
+from palaver.core.events import Event, MessageDone, TextDelta
+from palaver.core.messages import Message, user
+from palaver.core.tool import ToolSpec
+from palaver.models.local import LocalModel
+from palaver.sessions.background import AsyncStore
+
+T = TypeVar("T")
+State = Literal["idle", "thinking", "goodbye"]
+
+
+class Chatbot:
+    """A model with a conversation. `state` is "idle", "thinking" or, once closed, "goodbye".
+
+    `model` is what `palaver -m` takes; None is the tiny model that ships. Other keywords are
+    settings (`palaver config show` lists them). With `save` the conversation is kept in the
+    user's store, where `palaver --resume` finds it. Raises UserError, EngineError, StoreError.
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        tools: Sequence[ToolSpec] = (),
+        *,
+        save: bool = False,
+        **given: Any,
+    ) -> None:
+        self._tools = tuple(tools)
+        self._settings = settings.load(model=model, **given)
+        self._vault = Vault(keep=save)
+        self._busy = False
+        self._closed = False
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
+        try:
+            self._conversation, self._model = self._wait(self._open(save))
+        except BaseException:
+            self._stop()
+            raise
+
+    async def _open(self, save: bool) -> tuple[Conversation, LocalModel]:
+        model = await assemble.open_model(self._settings, started=time.time(), keep_states=save)
+        try:
+            store = await AsyncStore.open(self._vault.path)
+            name = self._settings.model or assemble.TINY
+            return await Conversation.create(store, self._settings.system, name), model
+        except BaseException:
+            await model.close()
+            raise
+
+    @property
+    def state(self) -> State:
+        """What the chatbot does, read off the log."""
+        return "goodbye" if self._closed else "thinking" if self._busy else "idle"
+
+    @property
+    def messages(self) -> list[Message]:
+        """The conversation so far."""
+        return [r.entry for r in self._conversation.rows if isinstance(r.entry, Message)]
+
+    def user_turn(self, text: str) -> str:
+        """Say something; return the whole answer."""
+        return "".join(self.stream(text))
+
+    def stream(self, text: str) -> Iterator[str]:
+        """Say something; yield the answer as it comes. Leaving the loop stops the model."""
+        events: SimpleQueue[Event | BaseException | None] = SimpleQueue()
+        running = asyncio.run_coroutine_threadsafe(self._turn(text, events), self._loop)
+        try:
+            while (event := events.get()) is not None:
+                if isinstance(event, BaseException):
+                    raise event
+                if isinstance(event, TextDelta):
+                    yield event.text
+        finally:
+            if not running.done():
+                self._loop.call_soon_threadsafe(self._model.cancel)
+            with suppress(Exception):
+                running.result()
+
+    async def _turn(self, text: str, events: SimpleQueue[Event | BaseException | None]) -> None:
+        self._busy = True
+        try:
+            await self._conversation.append(user(text))
+            sampling = assemble.sampling(self._settings)
+
+            def show(frame: Sequence[Event]) -> None:
+                for event in frame:
+                    if not isinstance(event, MessageDone):
+                        events.put(event)
+
+            await run_turn(self._conversation, self._model, self._tools, sampling, show)
+        except BaseException as error:
+            events.put(error)
+            raise
+        finally:
+            self._busy = False
+            events.put(None)
+
+    def close(self) -> None:
+        """End the engine and the store; safe to call twice."""
+        if not self._closed:
+            self._closed = True
+            self._wait(self._end())
+            self._stop()
+
+    async def _end(self) -> None:
+        await self._model.close()
+        await self._conversation.store.close()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+        self._vault.close()
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,119 @@
+"""Ask one question and print the answer. Reads a pipe before the question."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import click
+
+from palaver.cli._options import ENGINE, flags, given, load_settings
+from palaver.cli.flags import SAMPLING
+from palaver.core.errors import UserError
+
+
+@click.command("ask")
+@click.argument("text", nargs=-1)
+@flags(*ENGINE, *SAMPLING, "system", "no_save")
+@click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last session.")
+@click.option("--json", "as_json", is_flag=True, help="Print an event a line, as JSON.")
+@click.option("--schema", type=click.Path(dir_okay=False), help="JSON Schema the answer must fit.")
+def ask(text: tuple[str, ...], **values: Any) -> int:
+    """Ask one question and print the answer.
+
+    What comes through a pipe stands, fenced, before TEXT. Exit code 0: answered; 1: the model or
+    its engine failed; 2: wrong usage; 130: interrupted.
+    """
+    question = compose(" ".join(text), _piped())
+    schema = _schema(values.pop("schema"))
+    settings = load_settings(values)
+    chosen = given(values)
+    if chosen.pop("go_on", False):
+        chosen["resume"] = "last"
+    return asyncio.run(_ask(question, schema, settings, chosen))
+
+
+def compose(text: str, piped: str) -> str:
+    """Join what was piped, in a fence that it can't close, and the question.
+
+    Raises UserError where both are empty.
+    """
+    if not text.strip() and not piped.strip():
+        raise UserError("nothing was asked", fix='say it: palaver ask "..."')
+    if not piped.strip():
+        return text
+    longest = max((len(run) for run in re.findall(r"`+", piped)), default=0)
+    fence = "`" * max(3, longest + 1)
+    fenced = f"{fence}\n{piped.rstrip(chr(10))}\n{fence}"
+    return f"{fenced}\n\n{text}" if text.strip() else fenced
+
+
+def _piped() -> str:
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    data = sys.stdin.buffer.read()
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise UserError(f"what was piped is not UTF-8 text (byte {error.start})") from None
+
+
+def _schema(name: str | None) -> str | None:
+    if name is None:
+        return None
+    import msgspec
+
+    try:
+        text = Path(name).read_text(encoding="utf-8")
+        found = msgspec.json.decode(text)
+    except OSError as error:
+        raise UserError(f"{name} can't be read: {error.strerror}") from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{name} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{name} is no JSON Schema: it must be an object")
+    return text
+
+
+async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[str, Any]) -> int:
+    import msgspec
+
+    from palaver.core.messages import Message
+    from palaver.terminal.controller import Controller
+    from palaver.terminal.oneshot import make_screen
+
+    screen = make_screen(as_json=bool(chosen.pop("as_json", False)))
+    chat = Controller(settings, chosen, screen)
+    chat.sampling = msgspec.structs.replace(chat.sampling, json_schema=schema)
+    stopped = False
+
+    main = asyncio.current_task()
+
+    def interrupt() -> None:
+        nonlocal stopped
+        stopped = True
+        if not chat.stop() and main:
+            main.cancel()
+
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, interrupt)
+    try:
+        await chat.open()
+        await chat.say(question)
+        last = chat.conversation.rows[-1].entry
+        answered = isinstance(last, Message) and last.role == "assistant" and last.stop != "error"
+        return 130 if stopped else 0 if answered else 1
+    except asyncio.CancelledError:
+        return 130
+    finally:
+        with suppress(asyncio.CancelledError):
+            await chat.close()
+
+
+COMMAND = ask

@@ -1,0 +1,82 @@
+"""How the answer to one question is shown: Markdown, plain text to a pipe, or JSON events."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import msgspec
+
+from palaver.config import environment
+from palaver.core.events import Event, ReasoningDelta, TextDelta
+from palaver.core.log import Row
+from palaver.terminal.answer import MarkdownView
+from palaver.terminal.painter import Painter
+from palaver.terminal.plain import PlainScreen
+
+
+class JsonScreen(PlainScreen):
+    """Writes an event a line; `type` says which."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Write the events as they are."""
+        for event in events:
+            self._write(msgspec.json.encode(event).decode() + "\n")
+
+    def end(self, row: Row | None) -> None:
+        """The last event said it all."""
+
+
+class MarkdownScreen(PlainScreen):
+    """Renders the answer on a terminal; reasoning is left out."""
+
+    def __init__(self, *, color: bool) -> None:
+        super().__init__()
+        self._color = color
+        self._view: MarkdownView | None = None
+
+    def begin(self, what: str) -> None:
+        """Start an answer."""
+        painter = Painter(self._raw, _size)
+        self._view = MarkdownView(painter.update, _size, color=self._color)
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Bring the screen up to date."""
+        if self._view:
+            for event in events:
+                if isinstance(event, TextDelta):
+                    self._view.feed(event.text)
+            self._view.paint()
+
+    def end(self, row: Row | None) -> None:
+        """Write the rest."""
+        if self._view:
+            self._view.finish()
+
+    def _raw(self, text: str) -> None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+class PipeScreen(PlainScreen):
+    """Writes the visible text alone: what is piped on is the answer."""
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Write the text."""
+        super().show([event for event in events if not isinstance(event, ReasoningDelta)])
+
+
+def make_screen(*, as_json: bool) -> PlainScreen:
+    """Choose by where the output goes."""
+    if as_json:
+        return JsonScreen()
+    if sys.stdout.isatty() and not environment.dumb_terminal():
+        return MarkdownScreen(color=environment.color_wanted())
+    return PipeScreen()
+
+
+def _size() -> tuple[int, int]:
+    import shutil
+
+    size = shutil.get_terminal_size()
+    return max(2, size.columns - 1), size.lines
