@@ -19,6 +19,7 @@ STEPS_A_PAIR = 60  # some real templates look at every message for every message
 BYTES = 32_000_000
 LONGEST = 2_000_000  # characters
 BITS = 10_000  # of an integer
+DEPTH = 500  # of lists in lists
 
 
 _CONTAINERS = (dict, list, tuple, set, frozenset, KeysView, ValuesView, ItemsView)
@@ -83,6 +84,8 @@ class Meter:
                 elif isinstance(item, _CONTAINERS):
                     below += item
             self.tick(1 + (len(level) >> 1))
+            if depth > DEPTH:  # Python would run out of stack when it hashes such a tuple
+                raise TooMuchError("it nests a value too deeply")
             if len(below) > self.steps:
                 self.tick(len(below))
             level = below

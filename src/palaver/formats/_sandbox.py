@@ -13,7 +13,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 
 from palaver.formats._codegen import MeteredGenerator
-from palaver.formats._meter import BITS, Meter, TooMuchError
+from palaver.formats._meter import BITS, DEPTH, Meter, TooMuchError
 
 # Not here: what is slow or open-ended on long texts, or is chance (`random`)
 _FILTERS = frozenset(
@@ -51,6 +51,7 @@ _WHOLE = frozenset(
     }
 )
 _LAZY = (Iterator, range, KeysView, ValuesView, ItemsView)
+_ONE_BY_ONE = frozenset({"map", "reject", "rejectattr", "select", "selectattr"})
 _WIDE = re.compile(r"\d{4}|\*|\{[^{}]*\{")
 
 
@@ -271,14 +272,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
         def filtered(*args: Any, **kwargs: Any) -> Any:
             self.meter.tick(8)
             own = list(args[skip:])
-            if name in _WHOLE and isinstance(own[0], _LAZY):
-                own[0] = list(self._counted(iter(own[0])))
-                args = (*args[:skip], *own)
+            depth = own[0].depth if own and isinstance(own[0], _Counted) else 0
+            lazy = isinstance(own[0], _LAZY) if name in _WHOLE else name in _ONE_BY_ONE
+            if lazy and isinstance(own[0], Iterable) and own[0]:
+                own[0] = _Counted(self.meter, iter(own[0]), depth)
+                own[0] = list(own[0]) if name in _WHOLE else own[0]
             if name not in _FREE:
                 self.meter.weigh([*own, *kwargs.values()])
                 self._check_filter(name, own, kwargs)
-            result = run(*args, **kwargs)
-            return self._counted(result) if isinstance(result, Iterator) else self.took(result)
+            result = run(*args[:skip], *own, **kwargs)
+            if isinstance(result, Iterator):
+                return _Counted(self.meter, result, depth + 1)
+            return self.took(result)
 
         return filtered
 
@@ -296,12 +301,6 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
         return tested
 
-    def _counted(self, values: Iterator[Any]) -> Iterator[Any]:
-        for value in values:
-            self.meter.tick(2)
-            self.meter.room(1, 16)
-            yield value
-
     def _sum(self, values: Iterable[Any], attribute: str | None = None, start: Any = 0) -> Any:
         """Add up by the checked operator: a sum of lists copies every list again."""
         total = start
@@ -311,3 +310,19 @@ class Sandbox(ImmutableSandboxedEnvironment):
             self._check_binop("+", total, item)
             total = total + item
         return total
+
+
+class _Counted(Iterator[Any]):
+    """An iterator whose items are paid for; `depth` of them stand in one another."""
+
+    def __init__(self, meter: Meter, values: Iterator[Any], depth: int) -> None:
+        if depth > DEPTH:  # Python would run out of stack when it drops such a chain
+            raise TooMuchError("it nests too many filters")
+        self.depth = depth
+        self._meter = meter
+        self._values = values
+
+    def __next__(self) -> Any:
+        self._meter.tick(4)
+        self._meter.room(1, 16)
+        return next(self._values)
