@@ -54,6 +54,7 @@ class Blocks:
         if not isinstance(trial.leaf, Paragraph):
             return False
         self._start(text)
+        self.more(text[len(text.rstrip(" ")) :])  # blanks at its end are not at the line's
         return True
 
     def force(self, text: str) -> None:
@@ -63,9 +64,8 @@ class Blocks:
             leaf.raw = ""
             return self.more(text)
         self._leave(len(self.rows.containers))
-        self._paragraph(text)
-        self.leaf.release()  # type: ignore[union-attr]
-        return None
+        self.leaf = leaf = Paragraph(Wrapper(self.rows.width, *self.rows.prefix()))
+        return leaf.add_line(text)
 
     def more(self, text: str) -> None:
         """Take more of a line that was begun."""

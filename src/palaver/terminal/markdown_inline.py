@@ -77,20 +77,18 @@ class _Parse:
             start = match.start()
             if start > at:
                 self.nodes.append((at, text[at:start]))
-            if start >= self.cut:
-                break
             at = self._special(match[0], start)
             if at < 0:  # what this is depends on what follows
                 self.cut = min(self.cut, start)
                 return
-        if at < len(text):
-            self.nodes.append((at, text[at:]))
         if not self.final:
-            tail = _OPEN_URL.search(text, max(0, len(text) - 8))
+            tail = _OPEN_URL.search(text, max(at, len(text) - 8))
             if tail:
                 self.cut = min(self.cut, tail.start())
-            elif text.endswith("!"):
+            elif text.endswith(("!", "~"), at):
                 self.cut = min(self.cut, len(text) - 1)
+        if at < self.cut:
+            self.nodes.append((at, text[at : self.cut]))
 
     def _special(self, mark: str, at: int) -> int:
         """Handle the marker at `at`; return where to go on, -1 if that can't be told yet."""
@@ -276,17 +274,19 @@ class _Parse:
                 keep = at + 1 if opener.count else at
                 del openers[keep:]
                 barren = {kind: min(bottom, keep) for kind, bottom in barren.items()}
-            if closer.opens and closer.count:
+            # Unlike CommonMark's, a run that closed something does not open anything: so what is
+            # certain never depends on a chain of runs that reaches back without end.
+            if closer.opens and closer.count == closer.length:
                 openers.append(closer)
         return openers
 
     def result(self) -> tuple[list[Run], int]:
         """Return the runs that are certain and the place that they end at."""
         self.scan()
-        known, size = self.cut, len(self.text)
-        if not self.final:
+        known = self.cut
+        if not self.final:  # a partner within reach may come, or stand where it is not known yet
             for bracket in self.brackets:
-                if (bracket.active or bracket.image) and size - bracket.at <= LIMIT:
+                if (bracket.active or bracket.image) and self.cut - bracket.at <= LIMIT:
                     known = min(known, bracket.at)
         left = self._emphasis([mark for mark in self.delimiters if mark.at < known])
         if self.guess:
@@ -295,9 +295,8 @@ class _Parse:
                 self._style(style, opener.node + 1, len(self.nodes))
                 self.nodes[opener.node] = (opener.at, "")
         elif not self.final:
-            for opener in left:
-                if size - opener.at <= LIMIT:
-                    known = min(known, opener.at)
+            reach = known - LIMIT
+            known = min([known, *(opener.at for opener in left if opener.at >= reach)])
         styles = [0] * len(self.nodes)
         for start, end, style in self.spans:
             for at in range(start, min(end, len(styles))):
