@@ -139,6 +139,3 @@ def _signing_text(name: str) -> str:
     if not text.strip():
         raise UserError(f"{name} is empty: nothing could be signed with it")
     return text
-
-
-

@@ -47,7 +47,7 @@ class Settings:
     kb: str | None = _key(None, "knowledge base for signed records (needs kernel)")
     kernel: str | None = _key(None, "kernel for signed records (needs kb)")
     editing: str = _key("emacs", "keys of the input line: emacs or vi")
-    farewells: list[str] = _key([], "lines that leave the chat, such as \"bye\"")
+    farewells: list[str] = _key([], 'lines that leave the chat, such as "bye"')
     status: str = _key("{model}  {context}  {cost}", "template of the status line")
     hub_token: str | None = _key(None, "token for gated models of the hub", secret=True)
 
