@@ -8,6 +8,7 @@ trims, splits, joins or upper-cases it takes the mark along.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable
 
 from palaver.formats._tokens import ControlTokens
@@ -25,12 +26,21 @@ def pick(texts: Iterable[str], count: int) -> list[str]:
     return [mark for mark in _MARKS if mark not in used][:count]
 
 
-def marked(text: str, control: ControlTokens, mark: str) -> str:
-    """Put `mark` inside every control token of `text` (around those of one character)."""
-    spots: set[int] = set()
+def marked(text: str, control: ControlTokens, mark: str, *, edges: bool = False) -> str:
+    """Put `mark` inside every control token of `text` (around those of one character).
+
+    With `edges` also where what stands before or behind the text may complete a token.
+    """
+    places: set[int] = set()
     for start, end in control.find(text):
-        spots.update((start + 1, end - 1) if end - start > 1 else (start, end))
-    return _insert(text, sorted(spots), mark)
+        places.update((start + 1, end - 1) if end - start > 1 else (start, end))
+    if edges:
+        bare = text.rstrip()  # a template may trim the text before it goes on
+        if control.begins(bare):
+            places.add(len(bare))
+        if control.ends(text.lstrip()):
+            places.add(len(text) - len(text.lstrip()))
+    return _insert(text, sorted(places), mark)
 
 
 def parted(text: str, mark: str) -> str:
@@ -48,17 +58,29 @@ def spots(text: str, mark: str) -> tuple[str, frozenset[int]]:
     return "".join(found), frozenset(places)
 
 
+def unescaped(text: str, mark: str, plain: str) -> str:
+    """Write marks as themselves where a template has escaped them as JSON's ASCII form.
+
+    `plain` is the text without marks: what stands there already is no mark.
+    """
+    form = "".join(f"\\u{unit:04x}" for unit in _units(mark))
+    return text if form in plain else text.replace(form, mark)
+
+
 def escaped(text: str, mark: str) -> bool:
     """Say whether a template has written `mark` in an escaped form, where it is lost."""
-    pair = mark.encode("utf-16-be").hex()
     forms = (
-        f"\\u{pair[:4]}\\u{pair[4:]}",
+        "".join(f"\\u{unit:04x}" for unit in _units(mark)),
         f"\\u{ord(mark):08x}",
         "".join(f"%{byte:02x}" for byte in mark.encode()),
         "".join(f"\\x{byte:02x}" for byte in mark.encode()),
     )
     folded = text.lower()
     return any(form in folded for form in forms)
+
+
+def _units(mark: str) -> tuple[int, ...]:
+    return struct.unpack(f">{len(mark.encode('utf-16-be')) // 2}H", mark.encode("utf-16-be"))
 
 
 def split_by(

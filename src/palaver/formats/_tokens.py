@@ -20,7 +20,8 @@ class ControlTokens:
         self._sizes = {head: sorted(sizes, reverse=True) for head, sizes in heads.items()}
         firsts = "".join(re.escape(c) for c in sorted({text[0] for text in self.texts}))
         self._first = re.compile(f"[{firsts}]" if firsts else r"(?!)")
-        self._parts = frozenset(text[:n] for text in self.texts for n in range(1, len(text)))
+        self._heads = frozenset(text[:n] for text in self.texts for n in range(1, len(text)))
+        self._tails = frozenset(text[n:] for text in self.texts for n in range(1, len(text)))
         self._longest = max(map(len, self.texts), default=0)
 
     def find(self, text: str) -> Iterator[tuple[int, int]]:
@@ -34,4 +35,8 @@ class ControlTokens:
 
     def begins(self, text: str) -> bool:
         """Say whether `text` ends with a proper beginning of a token."""
-        return any(text[-n:] in self._parts for n in range(1, min(self._longest, len(text)) + 1))
+        return any(text[-n:] in self._heads for n in range(1, min(self._longest, len(text)) + 1))
+
+    def ends(self, text: str) -> bool:
+        """Say whether `text` begins with a proper ending of a token."""
+        return any(text[:n] in self._tails for n in range(1, min(self._longest, len(text)) + 1))

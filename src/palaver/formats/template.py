@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from palaver.core import scan
-from palaver.core.errors import UserError
 from palaver.core.format import Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
-from palaver.formats import _capabilities, _marks
+from palaver.formats import _capabilities
 from palaver.formats._dicts import Change, message_dicts, tool_dict
 from palaver.formats._program import Program
 from palaver.formats._spans import spans
 from palaver.formats._tokens import ControlTokens
+from palaver.formats._track import Tracker
 from palaver.formats.tokens import pieces
 
 PARSERS = "palaver.formats.parsers"
-
-# Words of JSON Schema that templates compare with; they can be no part of a token by chance
-_SCHEMA = frozenset(
-    re.findall(
-        r"\S+",
-        """type properties required description enum items anyOf oneOf allOf default title format
-        string integer number boolean object array null additionalProperties nullable $ref $defs
-        const minimum maximum""",
-    )
-)
 
 
 class TemplateFormat:
@@ -54,10 +43,9 @@ class TemplateFormat:
         self._text = text
         self._bos = bos
         self._eos = eos
-        self._date = date
         self._control = ControlTokens(control)
         self._program = Program(text, date)
-        self._proof: tuple[str, Program] | None = None
+        self._tracker = Tracker(text, self._control, date)
 
     @cached_property
     def capabilities(self) -> _capabilities.Capabilities:
@@ -72,11 +60,11 @@ class TemplateFormat:
         Raises UserError where the template refuses the messages, or where it can't be told
         whether a control token in the prompt is the template's own or was typed by somebody.
         """
-        plain = self._write(messages, tools, str, reply=reply)
-        texts = self._texts(messages, tools)
-        if not self._composes and not any(self._control.edges.intersection(t) for t in texts):
-            return Rendered(plain)
-        return self._tracked(plain, messages, tools, texts, reply=reply)
+
+        def write(change: Change, program: Program | None = None, sign: Change = str) -> str:
+            return self._write(messages, tools, change, reply=reply, program=program, sign=sign)
+
+        return self._tracker.track(write(str), self._texts(messages, tools), write)
 
     def spans(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = ()
@@ -110,11 +98,11 @@ class TemplateFormat:
         *,
         reply: bool,
         program: Program | None = None,
-        mark: Change = str,
+        sign: Change = str,
     ) -> str:
         """Render with every text that is not the template's own changed by `change`.
 
-        `mark` changes the template's own beginning and ending token.
+        `sign` changes the template's own beginning and ending token.
         """
         can = self.capabilities
         shown = [tool_dict(tool, change) for tool in tools] if can.tools else []
@@ -124,7 +112,7 @@ class TemplateFormat:
             message_dicts(messages, tools, can, change),
             shown or nothing,
             reply=reply,
-            mark=mark,
+            sign=sign,
         )
 
     def _run(
@@ -134,14 +122,14 @@ class TemplateFormat:
         tools: list[dict[str, Any]] | None,
         *,
         reply: bool,
-        mark: Change = str,
+        sign: Change = str,
     ) -> str:
         context = {
             "messages": messages,
             "documents": None,
             "add_generation_prompt": reply,
-            "bos_token": mark(self._bos),
-            "eos_token": mark(self._eos),
+            "bos_token": sign(self._bos),
+            "eos_token": sign(self._eos),
         }
         if tools or tools is None:
             context["tools"] = tools
@@ -159,99 +147,3 @@ class TemplateFormat:
         for tool in tools:
             tool_dict(tool, collect)
         return texts
-
-    @cached_property
-    def _composes(self) -> bool:
-        """Say whether the template writes tokens in parts, as in `'<|' + role + '|>'`."""
-        text = self._text
-        ends = (text[:i].rstrip() for i, c in enumerate(text) if c in "'\"{" and i)
-        return any(self._control.begins(end[-64:]) for end in ends if end)
-
-    def _tracked(
-        self,
-        plain: str,
-        messages: Sequence[Message],
-        tools: Sequence[ToolSpec],
-        texts: list[str],
-        *,
-        reply: bool,
-    ) -> Rendered:
-        """Tell what is literal, and prove that every other control token is the template's."""
-        mark, own = _marks.pick([*texts, self._text, *self._control.texts], 2)
-
-        def guard(text: str) -> str:
-            return _marks.marked(text, self._control, mark)
-
-        got = plain
-        if any(guard(text) != text for text in texts):
-            got = self._write(messages, tools, guard, reply=reply)
-        text, places = _marks.spots(got, mark)
-        if text != plain and _marks.escaped(got, mark):
-            raise _untracked("the template escapes it")
-        literal, other = _marks.split_by(text, self._control, places)
-        if other and not self._proved(text, other, messages, tools, guard, mark, own, reply):
-            self._compare(text, other, messages, tools, mark, reply)
-        return Rendered(text, _marks.merge(literal))
-
-    def _proved(
-        self,
-        text: str,
-        other: list[tuple[int, int]],
-        messages: Sequence[Message],
-        tools: Sequence[ToolSpec],
-        guard: Change,
-        mark: str,
-        own: str,
-        reply: bool,
-    ) -> bool:
-        """Render with the template's own tokens marked: are all of `other` among them?"""
-        if self._proof is None or self._proof[0] != own:
-            odd = ControlTokens(t for t in self._control.texts if not t.replace("_", "").isalnum())
-            self._proof = own, Program(_marks.marked(self._text, odd, own), self._date)
-
-        def sign(token: str) -> str:
-            return _marks.marked(token, self._control, own)
-
-        try:
-            got = self._write(
-                messages, tools, guard, reply=reply, program=self._proof[1], mark=sign
-            )
-        except UserError:
-            return False  # a mark has changed what the template does: no proof either way
-        again, places = _marks.spots(_marks.spots(got, mark)[0], own)
-        return again == text and all(a + 1 in places and b - 1 in places for a, b in other)
-
-    def _compare(
-        self,
-        text: str,
-        other: list[tuple[int, int]],
-        messages: Sequence[Message],
-        tools: Sequence[ToolSpec],
-        mark: str,
-        reply: bool,
-    ) -> None:
-        """Render with all texts taken apart: are the tokens of the template the same?
-
-        Raises UserError where they are not.
-        """
-
-        def apart(word: str) -> str:
-            return word if word in _SCHEMA else _marks.parted(word, mark)
-
-        try:
-            got, places = _marks.spots(self._write(messages, tools, apart, reply=reply), mark)
-        except UserError:
-            raise _untracked("the template reads it") from None
-        own = [got[a:b] for a, b in _marks.split_by(got, self._control, places)[1]]
-        found = [text[a:b] for a, b in other]
-        if own != found:
-            extra = next((t for t in found if found.count(t) > own.count(t)), found[0])
-            raise _untracked(f"the template would make {extra!r} of it")
-
-
-def _untracked(why: str) -> UserError:
-    return UserError(
-        "a message, tool or file holds the text of a control token of this model, and it can't "
-        f"be told apart from the template's own: {why}",
-        fix="Write the text in another way, for example with a space inside the token.",
-    )
