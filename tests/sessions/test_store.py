@@ -113,7 +113,7 @@ store = Store(Path(sys.argv[1]))
 session = store.create_session()
 asked = store.append(session, None, user("question"))
 for seq, (kind, text) in enumerate([("reasoning", "hm"), ("reasoning", "m"), ("text", "An "),
-        ("text", "answ"), ("call", "python"), ("arguments", '{"code": "1'), ("call", "")]):
+        ("text", "answ"), ("call", "\\npython {"), ("call", '"code": "1'), ("call", "\\nbrowser.open ")]):
     store.journal_append(session, asked.id, seq, kind, text)
 os.kill(os.getpid(), 9)
 """
@@ -126,7 +126,7 @@ os.kill(os.getpid(), 9)
         assert row.entry.parts[:2] == (Reasoning("hmm"), Text("An answ"))
         assert [(call.name, call.arguments) for call in calls] == [
             ("python", '{"code": "1'),
-            ("", ""),
+            ("browser.open", ""),
         ]
         assert all(call.error for call in calls)
         assert row.entry.stop == "error"
@@ -361,8 +361,9 @@ print(sorted(heavy & sys.modules.keys()))
 def test_calls_of_a_recovered_answer_have_numbers(store):
     from palaver.sessions.journal import CUT_CALL, rebuild
 
-    message = rebuild([("arguments", "{"), ("call", "b")])
+    message = rebuild([("call", "{\n  1"), ("call", "}\nb {\nc [")])
     assert message.calls == (
-        ToolCall("cut-1", "", "{", CUT_CALL),
-        ToolCall("cut-2", "b", "", CUT_CALL),
+        ToolCall("cut-1", "", "{\n  1}", CUT_CALL),
+        ToolCall("cut-2", "b", "{", CUT_CALL),
+        ToolCall("cut-3", "c", "[", CUT_CALL),
     )

@@ -191,7 +191,6 @@ class Tree(RuleBasedStateMachine):
         """The store turned each journal into an answer and a notice below it: find them."""
         known = self.known[session]
         waiting, known.journal = known.journal, {}
-        stood = known.tip
         for parent, text in waiting.items():
             for child in self.store.children(session, parent):
                 if child not in self.rows:
@@ -205,10 +204,6 @@ class Tree(RuleBasedStateMachine):
                     break
             else:
                 raise AssertionError("the answer under way is not below what it answers")
-            if parent != stood:
-                known.tip = stood
-            else:
-                stood = known.tip
             known.redo.clear()
 
     @rule()

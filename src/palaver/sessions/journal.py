@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Literal, get_args
+
+from msgspec import structs
 
 from palaver.core.errors import StoreError
 from palaver.core.log import Notice
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall
 
-# "call" begins a call and holds its name; "arguments" is more of the newest call's arguments.
-Kind = Literal["text", "reasoning", "call", "arguments"]
+# "call": a line break, a name and a space begin a call (as palaver.chat.run writes it), all
+# else is more of the newest call's arguments.
+Kind = Literal["text", "reasoning", "call"]
 KINDS = get_args(Kind)
+
+_CALL = re.compile(r"\n([\w.:-]{1,64}) ")
 
 CUT_CALL = "palaver ended while the model was writing this call"
 NOTICE = Notice(
@@ -41,13 +47,19 @@ def rebuild(pieces: Iterable[tuple[str, str]]) -> Message:
                 else:
                     parts.append(Reasoning(text))
             case "call":
-                number = sum(isinstance(part, ToolCall) for part in parts) + 1
-                parts.append(ToolCall(f"cut-{number}", text, "", CUT_CALL))
-            case "arguments":
-                if not isinstance(last, ToolCall):
-                    last = ToolCall("cut-1", "", "", CUT_CALL)
-                    parts.append(last)
-                parts[-1] = ToolCall(last.id, last.name, last.arguments + text, CUT_CALL)
+                _add_calls(parts, text)
             case _:
                 raise StoreError(f"The journal holds a piece of unknown kind {kind!r}.")
     return Message("assistant", tuple(parts), "error")
+
+
+def _add_calls(parts: list[Part], text: str) -> None:
+    before, *named = _CALL.split(text)
+    last = parts[-1] if parts else None
+    if before and isinstance(last, ToolCall):
+        parts[-1] = structs.replace(last, arguments=last.arguments + before)
+    elif before:
+        named = ["", before, *named]
+    for name, arguments in zip(named[::2], named[1::2], strict=True):
+        number = sum(isinstance(part, ToolCall) for part in parts) + 1
+        parts.append(ToolCall(f"cut-{number}", name, arguments, CUT_CALL))

@@ -243,7 +243,7 @@ class Store:
         """Return the answer that a process which died left unfinished, if one did.
 
         It is an assistant's message with stop "error" below what it answers, with a Notice
-        below it. The session stands there, unless it had moved on. Opens it for writing.
+        below it, where the session then stands. Opens it for writing.
         """
         self.claim(session)
         self._recover(session)
@@ -260,12 +260,9 @@ class Store:
             answers.setdefault(parent, []).append((kind, text))
         with self.db.writing() as connection:
             for parent, pieces in answers.items():
-                stood = one_session(connection, session).tip
                 message = journal.rebuild(pieces)
                 row = tree.append(connection, session, parent or None, message)
                 tree.append(connection, session, row.id, journal.NOTICE)
-                if stood != (parent or None):
-                    connection.execute("UPDATE session SET tip = ? WHERE id = ?", (stood, session))
                 self._recovered[session] = row
 
     # -- marks and search ----------------------------------------------------------------

@@ -1,0 +1,170 @@
+"""List, show, search, export, import, delete, back up and repair stored conversations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.group("sessions", invoke_without_command=True)
+@click.pass_context
+def sessions(ctx: click.Context) -> None:
+    """Work with stored conversations. SESSION is a number, or `last`."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_)
+
+
+@sessions.command("list")
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--all", "everything", is_flag=True, help="List all of them.")
+def list_(limit: int = 20, everything: bool = False) -> None:
+    """List the newest conversations."""
+    from palaver.cli._store import opened, print_text, say, when
+
+    with opened(readonly=True) as store:
+        found = store.list_sessions(None if everything else limit)
+    if not found:
+        say("There is no session yet.")
+    for session in found:
+        title = " ".join((session.title or session.preview).split())
+        count = f"{session.messages} message{'s' if session.messages != 1 else ''}"
+        print_text(f"{session.id:>5}  {when(session.updated)}  {count:>13}  {title}\n")
+
+
+@sessions.command("show")
+@click.argument("session")
+@click.option("--branches", is_flag=True, help="List the ends of its branches instead.")
+def show(session: str, branches: bool) -> None:
+    """Print a conversation."""
+    from palaver.cli._store import opened, print_text, session_numbers
+    from palaver.sessions.export import export_markdown
+
+    with opened(readonly=True) as store:
+        for number in session_numbers(store, [session]):
+            if not branches:
+                print_text(export_markdown(store, number))
+                continue
+            for branch in store.branches(number):
+                mark = "*" if branch.current else " "
+                print_text(f"{mark}{branch.tip:>6}  {branch.kind:<10}  {branch.preview}\n")
+
+
+@sessions.command("search")
+@click.argument("words", nargs=-1, required=True)
+@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True)
+def search(words: tuple[str, ...], limit: int) -> None:
+    """Find entries that hold all WORDS. "Some words" are a phrase, word* a beginning."""
+    from palaver.cli._store import opened, print_text, say, when
+
+    query = " ".join(f'"{word}"' if " " in word else word for word in words)
+    with opened(readonly=True) as store:
+        hits = store.search(query, limit)
+    if not hits:
+        say("Nothing was found.")
+    for hit in hits:
+        print_text(f"{hit.session:>5}  {when(hit.at)}  {hit.kind:<10}  {hit.snippet}\n")
+
+
+@sessions.command("export")
+@click.argument("session")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "json", "jsonl"]),
+    help="Default: by the ending of FILE, else markdown.",
+)
+def export(session: str, file: Path | None, form: str | None) -> None:
+    """Write a conversation to FILE, or print it.
+
+    Markdown holds the conversation as it stands; JSON and JSONL hold all of its branches and
+    can be imported. `all` writes every session into one JSONL.
+    """
+    from palaver.cli._store import opened, print_text, session_numbers, write_new
+    from palaver.core.errors import UserError
+    from palaver.sessions import export as write
+
+    endings = {".json": "json", ".jsonl": "jsonl"}
+    form = form or (endings.get(file.suffix.lower(), "markdown") if file else "markdown")
+    writer = getattr(write, f"export_{form}")
+    with opened(readonly=True) as store:
+        numbers = session_numbers(store, [session])
+        if len(numbers) > 1 and form == "json":
+            raise UserError("A JSON file holds one session.", fix="Use --format jsonl.")
+        text = "".join(writer(store, number) for number in numbers)
+    if file:
+        write_new(file, text)
+    else:
+        print_text(text)
+
+
+@sessions.command("import")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+def import_(files: tuple[Path, ...]) -> None:
+    """Store the conversations of FILES as new sessions: all of them, or none.
+
+    Read are exports (JSON, JSONL), arrays of {role, content} messages, and JSONL of messages or
+    of {"messages": [...]} records.
+    """
+    from palaver.cli._store import opened, print_text
+    from palaver.sessions.drafts import store_drafts
+    from palaver.sessions.imports import read_file
+
+    drafts = [draft for file in files for draft in read_file(file)]
+    with opened(readonly=False) as store:
+        for number in store_drafts(store, drafts):
+            print_text(f"session {number}: {store.session(number).messages} messages\n")
+
+
+@sessions.command("delete")
+@click.argument("names", nargs=-1, required=True, metavar="SESSION...")
+@click.option("-y", "--yes", is_flag=True, help="Don't ask.")
+def delete(names: tuple[str, ...], yes: bool) -> None:
+    """Delete conversations for good; forks keep what they share with them."""
+    from palaver.cli._store import opened, say, session_numbers
+
+    with opened(readonly=False) as store:
+        numbers = session_numbers(store, names)
+        if not yes:
+            for number in numbers:
+                known = store.session(number)
+                say(f"{number:>5}  {known.messages} messages  {known.title or known.preview}")
+            click.confirm(f"Delete {len(numbers)} for good?", abort=True)
+        for number in numbers:
+            gone = store.delete(number)
+            say(f"session {number} is gone ({gone} entries)")
+        if not store.db.checkpoint(truncate=True):
+            say("Another palaver is reading; the last traces go when it ends.")
+
+
+@sessions.command("backup")
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Write a copy of the whole store to FILE, also while others use it."""
+    from palaver.cli._store import opened, say
+    from palaver.sessions.backup import back_up
+
+    with opened(readonly=True) as store:
+        size = back_up(store, file)
+    say(f"{file}: {size / 2**20:.1f} MiB. To use it, put it in place of {store.db.path}.")
+
+
+@sessions.command("salvage")
+@click.argument("damaged", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("into", type=click.Path(dir_okay=False, path_type=Path))
+def salvage(damaged: Path, into: Path) -> None:
+    """Copy what can be read of a DAMAGED store into the new store INTO."""
+    from palaver.cli._store import say
+    from palaver.sessions.salvage import salvage as run
+
+    found = run(damaged, into)
+    say(f"{found.sessions} sessions, {found.entries} entries.")
+    if found.lost:
+        say(f"{found.lost} entries are lost; a notice stands in the place of each.")
+    if found.doubtful:
+        say(f"{found.doubtful} entries may be wrong in places.")
+    say(f"To use it, move {damaged} away with its -wal and -shm, and {into} into its place.")
+
+
+COMMAND = sessions
