@@ -1,0 +1,80 @@
+"""`palaver models` as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.support.gguf import make_tiny
+from tests.support.hub import Hub
+
+REPO = "org/tiny-GGUF"
+
+
+def palaver(home: Path, *args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "palaver.cli.main", "models", *args],
+        capture_output=True, text=True, timeout=60,
+        env={**os.environ, "PALAVER_HOME": str(home), **env},
+    )  # fmt: skip
+
+
+def test_pull_list_inspect_remove(tmp_path: Path) -> None:
+    data = make_tiny(tmp_path / "x.gguf", "hybrid").read_bytes()
+    assert "palaver models pull" in palaver(tmp_path, "list").stdout
+    with Hub({REPO: {"tiny-Q8_0.gguf": data}}) as hub:
+        done = palaver(tmp_path, "pull", REPO, HF_ENDPOINT=hub.endpoint)
+    assert done.returncode == 0, done.stderr
+    assert "downloaded" in done.stderr
+    assert "checked" in done.stderr
+    assert f"{REPO}:Q8_0" in palaver(tmp_path, "list").stdout
+    said = palaver(tmp_path, "inspect", "tiny").stdout
+    for word in ("lfm2, 4 layers", "Q8_0", "40,960 tokens", "512 tokens, 7 special", "its own",
+                 "state of fixed size", "fingerprint", "memory, at most"):  # fmt: skip
+        assert word in said, word
+    assert "Deleted" in palaver(tmp_path, "remove", "tiny", "-y").stdout
+    assert "No models" in palaver(tmp_path, "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (("inspect", "nothing-here"), 2, "no model"),
+        (("remove", "nothing-here"), 2, "no model"),
+        (("pull", "nonsense"), 2, "org/repo:quant"),
+        (("pull", "org/m", "--endpoint", "http://127.0.0.1:9"), 1, "Pull it again"),
+    ],
+)
+def test_errors_are_one_message(args: tuple, code: int, said: str, tmp_path: Path) -> None:
+    done = palaver(tmp_path, *args)
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_token_goes_to_the_configured_hub_alone(tmp_path: Path) -> None:
+    data = make_tiny(tmp_path / "x.gguf").read_bytes()
+    with Hub({REPO: {"tiny-Q8_0.gguf": data}}) as hub:
+        palaver(tmp_path, "pull", REPO, "--endpoint", hub.endpoint, HF_TOKEN="hf_secret")
+        assert hub.tokens == {None}
+        hub.tokens.clear()
+        palaver(tmp_path / "b", "pull", REPO, HF_ENDPOINT=hub.endpoint, HF_TOKEN="hf_secret")
+        assert hub.tokens == {"Bearer hf_secret"}
+
+
+def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "huggingface_hub.py").write_text("raise ImportError('not here')")
+    done = palaver(tmp_path, "pull", "org/m", PYTHONPATH=str(tmp_path))
+    assert done.returncode == 2
+    assert "pip install 'palaver[hub]'" in done.stderr
+
+
+def test_metadata_can_not_reach_the_terminal(tmp_path: Path) -> None:
+    path = make_tiny(tmp_path / "m.gguf", **{"general.name": "a\x1b[2Jb\u202ec\nd"})
+    said = palaver(tmp_path, "inspect", str(path)).stdout
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert r"a\x1b[2Jb\u202ec\nd" in said
