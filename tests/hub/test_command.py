@@ -18,7 +18,7 @@ def palaver(home: Path, *args: str, **env: str) -> subprocess.CompletedProcess[s
     return subprocess.run(
         [sys.executable, "-m", "palaver.cli.main", "models", *args],
         capture_output=True, text=True, timeout=60,
-        env={**os.environ, "PALAVER_HOME": str(home), **env},
+        env={**os.environ, "PALAVER_HOME": str(home), "HF_HOME": str(home / "hf"), **env},
     )  # fmt: skip
 
 
@@ -63,6 +63,9 @@ def test_a_token_goes_to_the_configured_hub_alone(tmp_path: Path) -> None:
         hub.tokens.clear()
         palaver(tmp_path / "b", "pull", REPO, HF_ENDPOINT=hub.endpoint, HF_TOKEN="hf_secret")
         assert hub.tokens == {"Bearer hf_secret"}
+        assert {path.rpartition("/")[2] for _, path, _ in hub.requests} == {
+            "tiny-GGUF", "tiny-Q8_0.gguf"
+        }  # fmt: skip
 
 
 def test_without_the_library_it_says_what_to_install(tmp_path: Path) -> None:

@@ -35,8 +35,8 @@ def pull(
     """Download "org/repo[:quant]" into `models_dir`; return the file to load.
 
     Q4_K_M is taken where no quantisation is named and there is one; split models whole.
-    `endpoint` None is HF_ENDPOINT or the hub itself; another one gets no token. Raises UserError (name, access, room on the disk) and
-    EngineError (network, wrong content).
+    `endpoint` None is HF_ENDPOINT or the hub itself; another one gets no token.
+    Raises UserError (name, access, room on the disk) and EngineError (network, wrong content).
     """
     name = hub_names.parse(text)
     if name is None:
@@ -86,10 +86,11 @@ def _fetch(hub: Any, place: _Place, file: _File, report: Callable[[str, int], No
     with _alone(partial):
         with partial.open("ab") as out:
             here = out.tell() if out.tell() <= file.size else out.truncate(0)
+            headers = hub.utils.build_hf_headers(token=_token(place.endpoint))
+            bar = _bar(hub, lambda n: report("download", n))
             hub.file_download.http_get(
-                url, out, resume_size=here, headers=hub.utils.build_hf_headers(token=_token(place.endpoint)),
-                expected_size=file.size, tqdm_class=_bar(hub, lambda n: report("download", n)),
-            )  # fmt: skip
+                url, out, resume_size=here, headers=headers, expected_size=file.size, tqdm_class=bar
+            )
         report("download", file.size)
         right = _matches(partial, file, report)
         if right:
@@ -142,6 +143,8 @@ def _library() -> Any:
     logging.set_verbosity_error()  # its warnings would go through our progress bar
     # it reports and keeps what arrived by this many bytes: 10 MB are minutes on a slow line
     huggingface_hub.constants.DOWNLOAD_CHUNK_SIZE = 1 << 20
+    # it asks for nothing but the model, and tells of nothing else that is installed here
+    huggingface_hub.constants.HF_HUB_DISABLE_TELEMETRY = True
     return huggingface_hub
 
 
