@@ -33,7 +33,7 @@ _BREAK = re.compile(r"<br ?/?>", re.IGNORECASE)
 _OPEN_ANGLE = re.compile(r"<(?:br ?/?|[\w.+:@-][^\s<>]{0,1000})?\Z", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _OPEN_ENTITY = re.compile(r"&(?:#(?:\d{0,7}|[xX][0-9a-fA-F]{0,6})|[A-Za-z0-9]{0,32})\Z")
-_URL = re.compile(r"https?://[!#-;=?-_a-~]{1,900}")
+_URL = re.compile(r"https?://[!#-;=?-Z^_a-~]{1,900}")
 _OPEN_URL = re.compile(r"(?<![A-Za-z0-9])h(?:t(?:t(?:ps?(?::/?)?)?)?)?\Z")
 
 
