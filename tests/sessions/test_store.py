@@ -113,7 +113,8 @@ store = Store(Path(sys.argv[1]))
 session = store.create_session()
 asked = store.append(session, None, user("question"))
 for seq, (kind, text) in enumerate([("reasoning", "hm"), ("reasoning", "m"), ("text", "An "),
-        ("text", "answ"), ("call", "\\npython {"), ("call", '"code": "1'), ("call", "\\nbrowser.open ")]):
+        ("text", "answ"), ("call", "\\npython {"), ("call", '"code": "1'),
+        ("call", "\\nbrowser.open ")]):
     store.journal_append(session, asked.id, seq, kind, text)
 os.kill(os.getpid(), 9)
 """
