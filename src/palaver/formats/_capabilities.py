@@ -14,21 +14,22 @@ from palaver.formats._dicts import tool_dict
 from palaver.formats._program import BadTemplateError
 
 Tools = list[dict[str, Any]] | None
+# What is looked for are the digits, which upper-casing and the like leave alone
 Try = Callable[[list[dict[str, Any]], Tools], str]
 
 _TOOL = tool_dict(
     ToolSpec(
-        "probe_tool",
-        "probe_description",
+        "tool_70211",
+        "description_70212",
         {
             "type": "object",
-            "properties": {"probe_key": {"type": "string", "description": "probe_text"}},
-            "required": ["probe_key"],
+            "properties": {"key_70213": {"type": "string", "description": "text_70214"}},
+            "required": ["key_70213"],
         },
     ),
     str,
 )
-_USER = {"role": "user", "content": "probe_question"}
+_USER = {"role": "user", "content": "question 70215"}
 
 
 class Capabilities(Struct, frozen=True):
@@ -54,19 +55,19 @@ class Capabilities(Struct, frozen=True):
 
 def find(attempt: Try) -> Capabilities:
     """Find them by rendering small conversations; `attempt` raises UserError where refused."""
-    no_tools = _shows(_try(attempt, [_USER], None), "probe_question")
+    no_tools = _shows(_try(attempt, [_USER], None), "question 70215")
     nothing: Tools = None if no_tools else []
-    asked = [{"role": "system", "content": "probe_system"}, _USER]
-    system = _shows(_try(attempt, asked, nothing), "probe_system")
-    tools = _shows(_try(attempt, [_USER], [_TOOL]), "probe_tool")
+    asked = [{"role": "system", "content": "system 70216"}, _USER]
+    system = _shows(_try(attempt, asked, nothing), "system 70216")
+    tools = _shows(_try(attempt, [_USER], [_TOOL]), "tool_70211")
     calls = parallel = results = as_text = short = none = False
     for short, none, as_text in itertools.product((False, True), repeat=3):
         got = _try(attempt, _turn(1, as_text, short, none), [_TOOL])
-        results = results or _shows(got, "probe_result")
-        calls = _shows(got, "probe_tool", "probe_value") and "{'probe_key': 'p" not in got
+        results = results or _shows(got, "result 70218")
+        calls = _shows(got, "tool_70211", "value 70217") and "{'key_70213': 'v" not in got
         if calls:  # not as Python writes an object, which no model was taught
             many = _try(attempt, _turn(2, as_text, short, none), [_TOOL])
-            parallel = _shows(many, "probe_value", "other_value")
+            parallel = _shows(many, "value 70217", "value 70219")
             break
     return Capabilities(
         system=system,
@@ -92,26 +93,26 @@ def _try(attempt: Try, messages: list[dict[str, Any]], tools: Tools) -> str:
 
 
 def _shows(text: str, *words: str) -> bool:
-    return all(word in text for word in words)
+    return all(word[-5:] in text for word in words)
 
 
 def _turn(calls: int, as_text: bool, short: bool, none: bool) -> list[dict[str, Any]]:
     """Make a question, an answer with calls, their results."""
-    words = ["probe_value", "other_value"][:calls]
-    ids = [f"probeid0{i}" if short else f"call_{i}" for i in range(calls)]
+    words = ["value 70217", "value 70219"][:calls]
+    ids = [f"callno70{i}" if short else f"call_{i}" for i in range(calls)]
     made = [
         {
             "type": "function",
             "id": call_id,
             "function": {
-                "name": "probe_tool",
-                "arguments": f'{{"probe_key": "{word}"}}' if as_text else {"probe_key": word},
+                "name": "tool_70211",
+                "arguments": f'{{"key_70213": "{word}"}}' if as_text else {"key_70213": word},
             },
         }
         for call_id, word in zip(ids, words, strict=True)
     ]
     results = [
-        {"role": "tool", "name": "probe_tool", "tool_call_id": i, "content": "probe_result"}
+        {"role": "tool", "name": "tool_70211", "tool_call_id": i, "content": "result 70218"}
         for i in ids
     ]
     answer = {"role": "assistant", "content": None if none else "", "tool_calls": made}
