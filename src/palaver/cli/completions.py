@@ -22,7 +22,8 @@ def completions(shell: str) -> None:
 
 def _words() -> dict[str, list[str]]:
     """Return what may follow each subcommand ("" for palaver itself)."""
-    from palaver.cli.group import cli, subcommands
+    from palaver.cli._help import subcommands
+    from palaver.cli.group import cli
 
     context = click.Context(cli)
     words: dict[str, list[str]] = {"": [*subcommands(), "--help", "--version"]}

@@ -10,23 +10,10 @@ from typing import Any
 import click
 
 from palaver import __version__
+from palaver.cli._help import ABOUT, subcommands, text
 from palaver.cli.main import report
 from palaver.core.errors import PalaverError
-from palaver.core.scan import load, names
-
-_HELPERS = {"flags", "group", "main"}
-
-
-def subcommands() -> list[str]:
-    """Return the names of all subcommands."""
-    return [name.replace("_", "-") for name in names("palaver.cli") if name not in _HELPERS]
-
-
-def summary(name: str) -> str:
-    """Return the first sentence of a subcommand's module docstring, without importing it."""
-    path = Path(__file__).with_name(f"{name.replace('-', '_')}.py")
-    with path.open(encoding="utf-8") as file:
-        return file.readline().strip().strip('"').split(". ")[0].rstrip(".")
+from palaver.core.scan import load
 
 
 class Group(click.Group):
@@ -43,10 +30,9 @@ class Group(click.Group):
         command: click.Command = load("palaver.cli", cmd_name.replace("-", "_"), "COMMAND")
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the list of subcommands from their files' first lines."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, summary(name)) for name in subcommands()])
+    def get_help(self, ctx: click.Context) -> str:
+        """Return the help that `palaver --help` prints without click."""
+        return text().rstrip("\n")
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -64,11 +50,7 @@ class Group(click.Group):
 @click.command(
     cls=Group,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    help=(
-        "Talk to the models you own, and make them better by talking.\n\n"
-        "Without a command: `palaver chat`. `palaver MODEL` chats with that model."
-        " `palaver -p TEXT` is `palaver ask TEXT`."
-    ),
+    help=ABOUT,
 )
 @click.version_option(__version__, message="palaver %(version)s")
 def cli() -> None:

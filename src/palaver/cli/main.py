@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
+
+TYPE_CHECKING = False  # `typing` itself would be most of what `--version` costs
+if TYPE_CHECKING:
+    from typing import Any
 
 
 def main() -> None:
@@ -13,6 +16,11 @@ def main() -> None:
         from palaver import __version__
 
         sys.stdout.write(f"palaver {__version__}\n")
+        return
+    if argv in (["--help"], ["-h"]):
+        from palaver.cli._help import text
+
+        sys.stdout.write(text())
         return
     sys.exit(_run(argv))
 
