@@ -121,7 +121,7 @@ class Writer:
     def turn(self) -> None:
         """Write one user turn of any kind."""
         roll = self.rng.random()
-        if roll < 0.58:
+        if roll < 0.46:
             self.ask(request(self.values))
         elif roll < 0.80:
             self.chat("noname" if self.name and self.rng.random() < 0.4 else None)
@@ -173,7 +173,7 @@ def dialogues(seed: int, held_out: bool = False, dense: float = 0.0) -> Iterator
             yield writer.done()
             continue
         turns = rng.choices((1, 2, 3, 4), (62, 19, 12, 7))[0]
-        if turns == 1 and rng.random() < 0.68:
+        if turns == 1 and rng.random() < 0.56:
             yield from _pair(values)
             continue
         writer = Writer(values, () if rng.random() < 0.2 else offered(values))

@@ -151,7 +151,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=0.0, help="how long to train")
     parser.add_argument("--steps", type=int, default=0, help="how many steps to train")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=4096, help="tokens of a step, each process")
+    parser.add_argument("--tokens", type=int, default=2560, help="tokens of a step, each process")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
     parser.add_argument("--compile", action="store_true", help="use a C++ compiler for more speed")
     options = parser.parse_args()
