@@ -13,12 +13,12 @@ from palaver.sessions.store import Store
 
 
 def talk(store: Store, session: int, turns: list[tuple[str, str]]) -> list[int]:
-    """Append user and assistant messages after the tip; return all row ids."""
+    """Append user and assistant messages after the tip, without syncs; return all row ids."""
     rows: list[int] = []
     tip = store.tip(session)
     for said, answered in turns:
         for message in (user(said), assistant(answered)):
-            tip = store.append(session, tip, message).id
+            tip = store.append(session, tip, message, durable=False).id
             rows.append(tip)
     return rows
 

@@ -368,3 +368,28 @@ def test_calls_of_a_recovered_answer_have_numbers(store):
         ToolCall("cut-2", "b", "{", CUT_CALL),
         ToolCall("cut-3", "c", "[", CUT_CALL),
     )
+
+
+def test_no_walk_reads_the_whole_table(store):
+    """SQLite, left to choose, reads all entries to find a path."""
+    session = store.create_session()
+    talk(store, session, [("a", "b")] * 300)
+    store.db.main.execute("ANALYZE")
+    plans = []
+
+    def explain(_cursor, sql, values):
+        if "up" in sql and not sql.startswith("EXPLAIN"):
+            plan = store.db.main.execute("EXPLAIN QUERY PLAN " + sql, values).fetchall()
+            plans.append([step[3] for step in plan])
+        return True
+
+    fork = store.fork(session)
+    store.db.main.exec_trace = explain
+    store.path(session)
+    store.undo(session, 2)
+    store.path(fork, store.tip(fork))
+    store.children(fork, 1)
+    store.db.main.exec_trace = None
+    assert len(plans) >= 4
+    for plan in plans:
+        assert not [step for step in plan if step.startswith(("SCAN e", "SCAN entry"))], plan

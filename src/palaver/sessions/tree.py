@@ -29,13 +29,14 @@ from palaver.sessions.listing import Session
 from palaver.sessions.query import fetch, fetch_one, value
 from palaver.sessions.search import index_text
 
-# Up from ?1 to its root. `e.id < up.id`, though the table checks it: a walk must end in a
-# damaged file too.
+# Up from ?1 to its root. What joins it says CROSS JOIN: left to choose, SQLite walks the whole
+# table in order and looks each row up in here. `e.id < up.id` stands here, though the table
+# checks it, because a walk must end in a damaged file too.
 _UP = """
 WITH RECURSIVE up(id, parent) AS (
     SELECT id, parent FROM entry WHERE id = ?1
     UNION ALL
-    SELECT e.id, e.parent FROM up JOIN entry AS e ON e.id = up.parent AND e.id < up.id
+    SELECT e.id, e.parent FROM up CROSS JOIN entry AS e ON e.id = up.parent AND e.id < up.id
 )
 """
 
@@ -46,8 +47,8 @@ def path(connection: apsw.Connection, tip: int | None) -> list[Row]:
         return []
     rows = fetch(
         connection,
-        f"{_UP} SELECT {ROW_COLUMNS} FROM up JOIN entry AS e ON e.id = up.id "
-        "LEFT JOIN generation AS g ON g.row = e.id ORDER BY e.id",
+        f"{_UP} SELECT {ROW_COLUMNS} FROM up CROSS JOIN entry AS e ON e.id = up.id "
+        "LEFT JOIN generation AS g ON g.row = e.id ORDER BY up.id",
         (tip,),
     )
     found = [decode_row(columns) for columns in rows]
@@ -134,8 +135,8 @@ def undo(connection: apsw.Connection, session: int, turns: int) -> int:
     tip = value(connection, "SELECT tip FROM session WHERE id = ?", (session,))
     starts = fetch(
         connection,
-        f"{_UP} SELECT e.parent FROM up JOIN entry AS e ON e.id = up.id "
-        "WHERE e.kind = 'user' ORDER BY e.id DESC LIMIT ?2",
+        f"{_UP} SELECT e.parent FROM up CROSS JOIN entry AS e ON e.id = up.id "
+        "WHERE e.kind = 'user' ORDER BY up.id DESC LIMIT ?2",
         (tip, turns),
     )
     if starts:
