@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from dataclasses import dataclass
 
 from palaver.terminal.escape import visible
@@ -297,17 +298,29 @@ class _Parse:
         elif not self.final:
             reach = known - LIMIT
             known = min([known, *(opener.at for opener in left if opener.at >= reach)])
-        styles = [0] * len(self.nodes)
+        return self._runs(known), known
+
+    def _runs(self, known: int) -> list[Run]:
+        """Return the nodes before `known` with the styles of the spans that they stand in."""
+        begins: dict[int, list[int]] = {}
+        ends: dict[int, list[int]] = {}
         for start, end, style in self.spans:
-            for at in range(start, min(end, len(styles))):
-                styles[at] |= style
+            if start < end:
+                begins.setdefault(start, []).append(style)
+                ends.setdefault(end, []).append(style)
+        open_: Counter[int] = Counter()
+        style = 0
         runs: list[Run] = []
-        for (at, text), style in zip(self.nodes, styles, strict=True):
+        for number, (at, text) in enumerate(self.nodes):
             if at >= known:
                 break
+            if number in begins or number in ends:
+                open_.update(begins.get(number, ()))
+                open_.subtract(ends.get(number, ()))
+                style = sum(bit for bit, count in open_.items() if count)
             if text:
                 runs.append((text, style))
-        return runs, known
+        return runs
 
 
 def _opener(openers: list[_Delimiter], closer: _Delimiter, bottom: int) -> int:
