@@ -293,6 +293,25 @@ def add_metadata(
             writer.add_array(key, value)
 
 
+def write_lora(path: Path, shape: Shape, rank: int = 4, seed: int = 1) -> Path:
+    """Write a random LoRA adapter for the query projections of a transformer's shape."""
+    writer = gguf.GGUFWriter(path, shape.arch)
+    writer.add_string("general.type", "adapter")
+    writer.add_string("adapter.type", "lora")
+    writer.add_float32("adapter.lora.alpha", 2.0 * rank)
+    rng = np.random.default_rng(seed)
+    for name, dims, _ in shape.tensors:
+        if name.endswith("attn_q.weight"):
+            for part, size in (("a", (rank, dims[0])), ("b", (dims[1], rank))):
+                values = rng.normal(0, 0.3, size).astype(np.float32)
+                writer.add_tensor(f"{name}.lora_{part}", values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
 def main() -> None:
     """Write the model that the command line asks for."""
     parser = argparse.ArgumentParser(description="Write a GGUF of random weights.")

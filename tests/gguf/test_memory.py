@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from benchmarks.make_gguf import lfm2, mamba, transformer, write
 from tests.support.gguf import make_tiny
+from tests.support.shapes import experts, latent
 
 from palaver.core.errors import UserError
 from palaver.engines.llama_cpp import memory
@@ -57,6 +58,8 @@ SHAPES = {
     ),
     "recurrent": lambda: mamba(layers=6, embd=512, vocab=8192, rank=32),
     "hybrid": lambda: lfm2(layers=6, embd=512, heads=8, kv=4, ffn=1536, vocab=8192),
+    "experts": experts,
+    "latent": latent,
 }
 CASES = [
     ("dense", "q8_0", 512, 64, "f16"),
@@ -65,6 +68,8 @@ CASES = [
     ("window", "q8_0", 16384, 256, "f16"),
     ("recurrent", "q8_0", 16384, 256, "f16"),
     ("hybrid", "q4_0", 16384, 256, "f16"),
+    ("experts", "q8_0", 8192, 256, "f16"),
+    ("latent", "q8_0", 16384, 256, "f16"),
 ]
 
 
@@ -121,9 +126,6 @@ def test_cache_types_that_do_not_suit_are_refused_with_the_reason(tmp_path: Path
         memory.estimate(tiny, 512, kv_type="q9")
 
 
-def test_latent_attention_keeps_one_compressed_key(model: Gguf) -> None:
-    data = dict(model.metadata)
-    data |= {"qwen3.attention.key_length_mla": 192, "qwen3.attention.key_length": 576}
-    data["qwen3.attention.head_count_kv"] = 1
-    model.metadata = data
-    assert [(layer.k, layer.v) for layer in model.kept()] == [(576, 0)] * 6
+def test_latent_attention_keeps_one_compressed_key(tmp_path: Path) -> None:
+    kept = read(write(tmp_path / "m.gguf", latent())).kept()
+    assert [(layer.k, layer.v) for layer in kept] == [(256 + 32, 0)] * 4

@@ -4,6 +4,7 @@
     make_tiny(path, "swa")          gemma2 with a sliding window of 64 on each second layer
     make_tiny(path, "recurrent")    mamba: a state that can't be cut back
     make_tiny(path, "hybrid")       lfm2: convolutions and attention by turns
+    make_lora(path)                 a random LoRA adapter for the tiny llama
     make_real(path, "qwen3-0.6b", "q4_0")   the real shape, 0.5B parameters, seconds to write
 
 All have a byte-level BPE tokenizer with `<|im_start|>`, `<|im_end|>`, `<|endoftext|>` (control),
@@ -15,7 +16,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.make_gguf import REAL, TINY, write
+from benchmarks.make_gguf import REAL, TINY, write, write_lora
 
 Kind = Literal["llama", "swa", "recurrent", "hybrid"]
 KINDS: tuple[Kind, ...] = ("llama", "swa", "recurrent", "hybrid")
@@ -31,3 +32,8 @@ def make_tiny(
 def make_real(path: Path, shape: str = "qwen3-0.6b", quant: str = "q8_0", seed: int = 0) -> Path:
     """Write a model of a real shape and of random weights."""
     return write(Path(path), REAL[shape](), quant, seed)
+
+
+def make_lora(path: Path, kind: Kind = "llama", seed: int = 1) -> Path:
+    """Write a random LoRA adapter that changes what the tiny model of `kind` says."""
+    return write_lora(Path(path), TINY[kind](), seed=seed)
