@@ -2,13 +2,18 @@
 
 Run as `python -m palaver.engines.llama_cpp.child`. The file is checked in Python first, so that
 what is wrong with it is said in words and native code never sees it. It ends when stdin closes,
-that is with its parent, whatever ended that.
+that is with its parent, whatever ended that. With `Options.llama_server` it owns that binary.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,13 +21,39 @@ import msgspec
 from palaver.core.errors import PalaverError, UserError
 from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
+Say = Callable[[Report], None]
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        import ctypes
-        import signal
 
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def _end() -> None:
+    """End at once, with what we started: freeing a large model takes time that nobody waits for."""
+    if os.getpgid(0) == os.getpid():
+        os.killpg(0, signal.SIGKILL)
+    os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """End when stdin closes.
+
+    Not PR_SET_PDEATHSIG: that is sent when the thread ends which started us, too.
+    """
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        _end()
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def _modest() -> None:
+    """Write no core file, it would hold the conversation; end before the chat if memory ends."""
+    with contextlib.suppress(ImportError, OSError, ValueError):
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("500")
 
 
 def serve(options: Options, model: ModelFile) -> Any:
@@ -56,28 +87,26 @@ def _kv_type(name: str) -> Any:
     return getattr(xllamacpp.ggml_type, f"GGML_TYPE_{name.upper()}")
 
 
-def main() -> None:
-    """Serve until stdin closes."""
-    _die_with_parent()
-    # llama.cpp and its libraries may print: only reports go to the parent.
-    reports = os.fdopen(os.dup(1), "wb", buffering=0)
-    os.dup2(2, 1)
-
-    def report(message: Report) -> None:
-        reports.write(msgspec.json.encode(message) + b"\n")
-
-    line = sys.stdin.buffer.readline()
-    if not line:
-        return
-    options = msgspec.json.decode(line, type=Options)
-    server = None
+def _run(options: Options, report: Say) -> None:
+    """Load, say so, and serve for good; returns where loading failed, after saying why."""
     try:
         from palaver.engines.llama_cpp.describe import describe
 
-        model = describe(options)
-        report(Report(model=model))
-        server = serve(options, model)
-        report(Report(ready=True))
+        if options.llama_server:
+            from palaver.engines.llama_cpp import binary
+
+            path = binary.check(options.llama_server)
+            options = msgspec.structs.replace(options, llama_server=path)
+            model = describe(options)
+            report(Report(model=model))
+            binary.run(options, model, report)
+        else:
+            model = describe(options)
+            report(Report(model=model))
+            server = serve(options, model)
+            report(Report(ready=True))
+            threading.Event().wait()
+            del server
     except UserError as error:
         report(Report(error=error.message, fix=error.fix, kind="user"))
     except PalaverError as error:
@@ -86,9 +115,25 @@ def main() -> None:
         report(Report(error=str(error)))
     except MemoryError:
         report(Report(error="the machine has too little memory for this model and context"))
-    if server is not None:
-        sys.stdin.buffer.read()
-    os._exit(0)  # freeing a large model takes time that nobody waits for
+
+
+def main() -> None:
+    """Serve until stdin closes."""
+    # llama.cpp and its libraries may print: only reports go to the parent.
+    reports = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)
+    line = sys.stdin.buffer.readline()
+    if not line:
+        return
+    _end_with_parent()
+    _modest()
+
+    def report(message: Report) -> None:
+        with contextlib.suppress(BrokenPipeError):  # the parent is gone: stdin will say so
+            reports.write(msgspec.json.encode(message) + b"\n")
+
+    _run(msgspec.json.decode(line, type=Options), report)
+    _end()
 
 
 if __name__ == "__main__":

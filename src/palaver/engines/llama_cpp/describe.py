@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from palaver.core.errors import UserError
-from palaver.engines.llama_cpp import gguf, memory
+from palaver.engines.llama_cpp import folders, gguf, memory, vocabulary
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.threads import allowed, free_cores
 
@@ -36,12 +36,7 @@ def describe(options: Options) -> ModelFile:
     tokens = file.tokens()
     bos_id = _token_id(scalars.get("tokenizer.ggml.bos_token_id"), len(tokens))
     eos_id = _token_id(scalars.get("tokenizer.ggml.eos_token_id"), len(tokens))
-    ends = ("eos", "eot", "eom")
-    eog = {
-        tokens[i]
-        for name in ends
-        if (i := _token_id(scalars.get(f"tokenizer.ggml.{name}_token_id"), len(tokens))) is not None
-    }
+    words = vocabulary.read(file)
     template = scalars.pop("tokenizer.chat_template", None)
     return ModelFile(
         name=str(scalars.get("general.name") or path.stem),
@@ -51,15 +46,17 @@ def describe(options: Options) -> ModelFile:
         kv_bytes_per_token=file.kv_bytes_per_token(options.kv_type),
         weights_bytes=estimate.weights,
         cut_back=file.can_cut_back,
-        control=tuple(sorted(file.control_tokens())),
-        eog=tuple(sorted(eog)),
+        window=max((layer.window for layer in file.kept()), default=0),
+        control=tuple(sorted(words.control)),
+        user_defined=tuple(sorted(words.user_defined)),
+        eog=tuple(sorted(words.eog)),
         bos=tokens[bos_id] if bos_id is not None else "",
         eos=tokens[eos_id] if eos_id is not None else "",
         bos_id=bos_id,
-        add_bos=_adds_bos(scalars),
+        prefix_space=_prefixes_space(scalars),
         template=template if isinstance(template, str) else None,
         metadata=scalars,
-        socket=str(Path(options.folder) / "s.sock"),
+        socket=str(Path(options.folder) / folders.SOCKET),
     )
 
 
@@ -71,14 +68,10 @@ def _token_id(value: object, count: int) -> int | None:
     return value if isinstance(value, int) and 0 <= value < count else None
 
 
-def _adds_bos(scalars: dict[str, str | int | float | bool]) -> bool:
-    """Say whether llama.cpp would begin with BOS: the key decides, else the tokenizer's kind."""
-    said = scalars.get("tokenizer.ggml.add_bos_token")
-    if isinstance(said, bool):
-        return said
-    if scalars.get("tokenizer.ggml.model") == "llama":
-        return True
-    return scalars.get("tokenizer.ggml.pre") in {"llama3", "llama-v3", "llama-bpe", "tekken"}
+def _prefixes_space(scalars: dict[str, str | int | float | bool]) -> bool:
+    """Say whether llama.cpp begins every text with a blank: SentencePiece does by default."""
+    default = scalars.get("tokenizer.ggml.model") == "llama"
+    return bool(scalars.get("tokenizer.ggml.add_space_prefix", default))
 
 
 def _fingerprint(file: gguf.Gguf, options: Options) -> str:
@@ -86,8 +79,11 @@ def _fingerprint(file: gguf.Gguf, options: Options) -> str:
     import hashlib
 
     build = metadata.version("xllamacpp") + platform.machine()
+    if options.llama_server:
+        stat = Path(options.llama_server).stat()
+        build = f"{options.llama_server}\0{stat.st_size}\0{stat.st_mtime_ns}"
     parts = [build, file.fingerprint(Path(options.cache) if options.cache else None)]
     parts.append(options.kv_type)
     for path, scale in options.loras:
-        parts.append(gguf.read(Path(path)).fingerprint(None) + f"@{scale}")
+        parts.append(gguf.read(Path(path), adapter=True).fingerprint(None) + f"@{scale}")
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -14,9 +15,9 @@ from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling, Timings
 from palaver.engines.llama_cpp.options import ModelFile, Options
-from palaver.engines.llama_cpp.process import Child
+from palaver.engines.llama_cpp.process import Child, Progress
 from palaver.engines.llama_cpp.threads import allowed, free_cores
-from palaver.engines.llama_cpp.tokenizer import LlamaTokenizer
+from palaver.engines.llama_cpp.tokenizer import LlamaTokenizer, adds_bos
 from palaver.engines.llama_cpp.wire import EventStream, RefusedError, Wire
 
 _FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
@@ -54,24 +55,41 @@ class LlamaCpp:
     """One loaded model; made by `start`. Not for two generations at a time."""
 
     def __init__(self, child: Child, env: dict[str, str], model: ModelFile) -> None:
+        """Use `start`."""
         self._env = env
         self._child = child
         self.file = model
-        self.tokenizer: Tokenizer = LlamaTokenizer(self._wire, model)
+        self.tokenizer: Tokenizer = LlamaTokenizer(self._call, model, add_bos=False)
         self._stream: EventStream | None = None
-        self._fixed = child.options.threads is not None
+        self._fixed = child.given.threads is not None
         self._preserved = sorted(set(model.control) - set(model.eog))
         self.info = _info(model, child.options)
 
     @classmethod
-    async def start(cls, child: Child, env: dict[str, str]) -> LlamaCpp:
-        """Wait for a spawned child and make an engine of it; raises UserError, EngineError."""
-        return cls(child, env, await child.ready())
+    async def start(
+        cls, child: Child, env: dict[str, str], progress: Progress | None = None
+    ) -> LlamaCpp:
+        """Wait for a spawned child and make an engine of it; raises UserError, EngineError.
+
+        `progress` gets lines for the user while a server is loading.
+        """
+        engine = cls(child, env, await child.ready(progress))
+        file = engine.file
+        add_bos = await adds_bos(engine._call, file.bos_id)
+        engine.tokenizer = LlamaTokenizer(engine._call, file, add_bos=add_bos)
+        return engine
 
     def _wire(self) -> Wire:
         if self._child.wire is None or not self._child.alive:
             raise self._died()
         return self._child.wire
+
+    async def _call(self, method: str, path: str, body: object) -> Any:
+        """Ask the server; raises EngineError, RefusedError where it answered with an error."""
+        try:
+            return await self._wire().call(method, path, body)
+        except (OSError, msgspec.DecodeError) as error:
+            raise await self._broken(error) from error
 
     def _died(self) -> EngineError:
         return EngineError(
@@ -86,31 +104,53 @@ class LlamaCpp:
         return self._child.alive
 
     async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Token]:
-        """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
+        """Generate after `prompt`; see `palaver.core.engine.Engine.generate`.
+
+        Closing the iterator ends the generation, as `cancel` does.
+        """
+        body = _request(prompt, sampling, self._preserved)
+        constrained = "grammar" in body or "json_schema" in body
+        logged = self._child.log_size()
+        self._stream = self._wire().events("/completion", body)
+        async with contextlib.aclosing(self._tokens(self._stream)) as tokens:
+            async for token in tokens:
+                if constrained and (token.count == 1 or token.stop):
+                    self._check_constraint(logged)
+                yield token
+
+    def _check_constraint(self, logged: int) -> None:
+        """Raise UserError where llama.cpp could not compile a grammar or schema.
+
+        It says so in its log alone, and then goes on without the constraint.
+        """
+        for line in self._child.log_since(logged).splitlines():
+            _, found, reason = line.partition("llg error: ")
+            if found:
+                raise UserError(f"the engine can't follow the schema or grammar: {reason}")
+
+    async def _tokens(self, stream: EventStream) -> AsyncGenerator[Token]:
         began = time.perf_counter()
         first = 0.0
         seen = Token()
-        stream = self._stream = self._wire().events(
-            "/completion", _request(prompt, sampling, self._preserved)
-        )
         try:
-            async for data in stream:
-                chunk = _decode(data)
-                if chunk.error:
-                    raise RefusedError(int(str(chunk.error.get("code", 500))), chunk.error)
-                if chunk.stop_type is not None:
-                    yield _last(chunk, first - began if first else 0.0)
-                    return
-                if chunk.prompt_progress:
-                    p = chunk.prompt_progress
-                    yield Token(prefill=(p.processed, p.total, p.cache))
-                    continue
-                first = first or time.perf_counter()
-                seen = _token(chunk, seen)
-                yield seen
+            async with contextlib.aclosing(stream.events()) as events:
+                async for data in events:
+                    chunk = _decode(data)
+                    if chunk.error:
+                        raise RefusedError(int(str(chunk.error.get("code", 500))), chunk.error)
+                    if chunk.stop_type is not None:
+                        yield _last(chunk, first - began if first else 0.0)
+                        return
+                    if chunk.prompt_progress:
+                        p = chunk.prompt_progress
+                        yield Token(prefill=(p.processed, p.total, p.cache))
+                        continue
+                    first = first or time.perf_counter()
+                    seen = _token(chunk, seen)
+                    yield seen
         except RefusedError as error:
             raise _refusal(error) from None
-        except OSError as error:
+        except (OSError, msgspec.DecodeError) as error:
             raise await self._broken(error) from error
         if not stream.aborted:
             raise await self._broken(None)
@@ -121,7 +161,7 @@ class LlamaCpp:
         if self._stream:
             self._stream.abort()
 
-    async def _broken(self, error: OSError | None) -> EngineError:
+    async def _broken(self, error: Exception | None) -> EngineError:
         for _ in range(20):  # the socket closes a moment before the process is gone
             if not self._child.alive:
                 return self._died()
@@ -130,9 +170,15 @@ class LlamaCpp:
 
     async def prefill(self, prompt: Sequence[int]) -> AsyncIterator[Token]:
         """Read `prompt` into the cache without answering; yields progress and one last Token."""
-        async for token in self.generate(prompt, Sampling(max_tokens=0)):
-            if token.prefill or token.stop:
-                yield token
+        async with contextlib.aclosing(self._prefill(prompt)) as tokens:
+            async for token in tokens:
+                if token.prefill or token.stop:
+                    yield token
+
+    def _prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
+        body = _request(prompt, Sampling(max_tokens=0), self._preserved)
+        self._stream = self._wire().events("/completion", body)
+        return self._tokens(self._stream)
 
     async def save(self, path: Path) -> int:
         """Write the cache's state to `path` in the states' folder; return its bytes."""
@@ -147,30 +193,23 @@ class LlamaCpp:
 
     async def _slot(self, action: str, name: str) -> dict[str, int]:
         try:
-            answer = await self._wire().call(
-                "POST", f"/slots/0?action={action}", {"filename": name}
-            )
+            answer = await self._call("POST", f"/slots/0?action={action}", {"filename": name})
         except RefusedError as error:
             raise EngineError(f"the engine can't {action} its state: {error.message}") from None
-        except OSError as error:
-            raise await self._broken(error) from error
         return dict(answer)
 
     async def restart(self, threads: int | None = None) -> None:
         """End the process and start another with the same settings; its cache is empty then.
 
-        `threads` None measures again. Raises as `start` does.
+        `threads` None measures again, unless the user fixed it. Raises as `start` does.
         """
-        options = self._child.options
-        self._child.kill()
-        fresh = msgspec.structs.replace(
-            options,
-            folder=str(Path(options.folder).parent),
-            threads=options.threads if threads is None else threads,
-        )
-        self._child = Child.start(fresh, self._env, None)
+        given = self._child.given
+        await asyncio.to_thread(self._child.kill)
+        options = msgspec.structs.replace(given, threads=threads or given.threads)
+        self._child = Child.start(options, self._env, None)
+        self._child.given = given
         self.file = await self._child.ready()
-        self.info = _info(self.file, options)
+        self.info = _info(self.file, given)
 
     async def better_threads(self) -> int | None:
         """Measure again how many threads to use; None where the present number is right.
@@ -188,7 +227,7 @@ class LlamaCpp:
     async def close(self) -> None:
         """End the process; safe to call twice."""
         with contextlib.suppress(OSError):
-            self._child.kill()
+            await asyncio.to_thread(self._child.kill)
 
 
 def _info(model: ModelFile, options: Options) -> EngineInfo:
@@ -201,6 +240,7 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         cut_back=model.cut_back,
         kv_bytes_per_token=model.kv_bytes_per_token,
         weights_bytes=model.weights_bytes,
+        window=model.window,
     )
 
 
@@ -223,10 +263,20 @@ def _request(prompt: Sequence[int], sampling: Sampling, preserved: list[str]) ->
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.json_schema is not None:
-        body["json_schema"] = msgspec.json.decode(sampling.json_schema)
+        body["json_schema"] = _schema(sampling.json_schema)
     if sampling.logprobs:
         body["n_probs"] = sampling.logprobs
     return body
+
+
+def _schema(text: str) -> dict[str, Any]:
+    """Read a schema; ask for compact JSON, because where any white space is allowed a weak model
+    writes nothing else (the option is llguidance's)."""
+    try:
+        schema = msgspec.json.decode(text, type=dict[str, Any])
+    except msgspec.DecodeError as error:
+        raise UserError(f"the JSON Schema is no JSON object: {error}") from None
+    return schema | {"x-guidance": {"whitespace_flexible": False}}
 
 
 def _timings(t: _Timings, ttft: float) -> Timings:

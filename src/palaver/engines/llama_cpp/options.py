@@ -9,7 +9,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
     """Settings of one child; sizes in tokens, `memory_limit` in GiB.
 
     `context` None takes the smaller of the model's own and 8192. `threads` None lets the child
-    choose by measuring how many cores are free. `loras` are (path, scale).
+    choose by measuring how many cores are free. `loras` are (path, scale). `patience` is how many
+    seconds loading may take: a large model from a slow disk takes minutes.
     """
 
     model: str
@@ -24,13 +25,17 @@ class Options(Struct, frozen=True, omit_defaults=True):
     loras: tuple[tuple[str, float], ...] = ()
     memory_limit: float | None = None
     llama_server: str | None = None
+    patience: float = 900.0
 
 
 class ModelFile(Struct, frozen=True, omit_defaults=True):
     """What the file says of the model, read in Python before native code sees it.
 
     `control` are the texts that become one control token. `metadata` holds the scalar keys.
-    `cut_back` is False where a cache can't be cut at any place.
+    `user_defined` are those of them that llama.cpp finds even where it looks for no control
+    tokens. `cut_back` is False where a cache can't be cut at any place, `window` is then the
+    number of tokens that windowed layers keep (0: a recurrent model). `prefix_space`: the
+    tokenizer begins every text with a blank.
     """
 
     name: str
@@ -40,26 +45,31 @@ class ModelFile(Struct, frozen=True, omit_defaults=True):
     kv_bytes_per_token: int
     weights_bytes: int
     cut_back: bool
+    window: int
     control: tuple[str, ...]
+    user_defined: tuple[str, ...]
     eog: tuple[str, ...]
     bos: str
     eos: str
     bos_id: int | None
-    add_bos: bool
+    prefix_space: bool
     template: str | None
     metadata: dict[str, str | int | float | bool]
     socket: str = ""
-    port: int = 0
+    port: int = 0  # of 127.0.0.1, where `socket` is empty
 
 
 class Report(Struct, frozen=True, omit_defaults=True):
     """One line that a child writes: first `model`, then `ready`; or `error` and its `fix`.
 
-    `kind` "user" marks an error that the user can mend by another setting or file.
+    `kind` "user" marks an error that the user can mend by another setting or file. `port` comes
+    with `ready` where a server could not take the socket. `progress` is for the user.
     """
 
     model: ModelFile | None = None
     ready: bool = False
+    port: int = 0
+    progress: str | None = None
     error: str | None = None
     fix: str | None = None
     kind: str = "engine"

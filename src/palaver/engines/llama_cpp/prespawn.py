@@ -8,10 +8,13 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
+
+from palaver.core.errors import EngineError
+from palaver.engines.llama_cpp import folders
 
 
 class Prespawned:
@@ -27,27 +30,42 @@ class Prespawned:
 
     @classmethod
     def start(cls, parent: Path, env: dict[str, str]) -> Prespawned:
-        """Start it; `env` is all of its environment, `parent` where its folder is made."""
-        folder = parent / f"engine-{os.getpid()}-{time.monotonic_ns()}"
-        folder.mkdir(mode=0o700)
+        """Start it; `env` is all of its environment, `parent` where its folder is made.
+
+        Raises EngineError where the system refuses folder or process.
+        """
         env = env | {
             "GOMP_SPINCOUNT": "1000",  # see docs/adr/0007-threads.md
             "GGML_NO_BACKTRACE": "1",  # else an abort starts gdb
         }
-        with (folder / "log").open("wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "palaver.engines.llama_cpp.child"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=env,
-                start_new_session=True,  # Ctrl-C in the terminal is not for it
-            )
+        folder: Path | None = None
+        try:
+            folder = folders.make(parent)
+            with (folder / folders.LOG).open("wb") as errors:
+                folders.hold(errors)
+                process = subprocess.Popen(
+                    # -P: a palaver/ or msgspec.py in the current folder is not ours to run
+                    [sys.executable, "-P", "-m", "palaver.engines.llama_cpp.child"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    env=env,
+                    start_new_session=True,  # Ctrl-C in the terminal is not for it
+                )
+        except OSError as error:
+            if folder:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise EngineError(
+                f"the engine's process can't be started in {parent}: {error}"
+            ) from None
         return cls(process, folder)
 
     def kill(self) -> None:
-        """End it and remove its folder; safe to call twice."""
+        """End it, with what it started, and remove its folder; safe to call twice."""
+        # The group has its number as long as its leader was not waited for.
         if self.process.poll() is None:
+            with contextlib.suppress(OSError):
+                os.killpg(self.process.pid, signal.SIGKILL)
             self.process.kill()
         self.process.wait()
         for pipe in (self.process.stdin, self.process.stdout):

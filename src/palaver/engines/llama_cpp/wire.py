@@ -7,7 +7,8 @@ this is the path of every token.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from typing import Any
 
 import h11
@@ -43,15 +44,16 @@ class Wire:
     async def call(self, method: str, path: str, body: object = None) -> Any:
         """Send one request and return the decoded JSON answer.
 
-        Raises RefusedError for a status of 400 and above, ConnectionError where nobody answers.
+        Raises RefusedError for a status of 400 and above, OSError where nobody answers.
         """
         answer = bytearray()
-        async for data in self.exchange(method, path, body, lambda _: None):
-            answer += data
+        async with aclosing(self.exchange(method, path, body, lambda _: None)) as parts:
+            async for data in parts:
+                answer += data
         return msgspec.json.decode(answer)
 
     def events(self, path: str, body: object) -> EventStream:
-        """Send one request; iterate over the data of each server-sent event of its answer."""
+        """Prepare one request whose answer is server-sent events."""
         return EventStream(self, path, body)
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -64,7 +66,7 @@ class Wire:
     ) -> AsyncGenerator[bytes]:
         """Send one request and yield its answer's bytes; `opened` is told of the connection.
 
-        Raises RefusedError for a status of 400 and above, ConnectionError where it breaks.
+        Raises RefusedError for a status of 400 and above, OSError where it breaks.
         """
         reader, writer = await self._connect()
         opened(writer)
@@ -121,7 +123,11 @@ class EventStream:
         if self._writer:
             self._writer.transport.abort()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def events(self) -> AsyncGenerator[bytes]:
+        """Yield the data of each event; ends early where it was aborted.
+
+        Raises RefusedError, OSError where the connection breaks. Closing it closes the connection.
+        """
         pending = b""
         try:
             async for data in self._data:
@@ -130,11 +136,11 @@ class EventStream:
                     continue
                 *whole, pending = pending.split(b"\n\n")
                 for event in whole:
-                    if event.startswith(b"data: "):
+                    if event.startswith(b"data: {"):
                         yield event[6:]
                     elif event.startswith(b"error: "):
                         raise RefusedError(500, _details(event[7:]))
-        except ConnectionError:
+        except OSError:
             if not self.aborted:
                 raise
         finally:

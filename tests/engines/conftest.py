@@ -1,0 +1,18 @@
+"""One engine for all tests of a file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from palaver.engines.llama_cpp.engine import LlamaCpp
+from tests.support.engines import start
+
+
+@pytest.fixture(scope="module")
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCpp]:
+    made = asyncio.run(start(tmp_path_factory.mktemp("e")))
+    yield made
+    asyncio.run(made.close())
