@@ -76,7 +76,9 @@ class Writer:
         """Write a user who wants words said back."""
         said = self.values.sentence(1, words).rstrip(".!?")
         text = phrase(self.rng, REPEAT).rstrip(".!?")
-        self._say("chat.repeat", fill(self.rng, text, {"q": lambda: quoted(self.values, said, 0.5)}), said)
+        self._say(
+            "chat.repeat", fill(self.rng, text, {"q": lambda: quoted(self.values, said, 0.5)}), said
+        )
 
     def scope(self) -> None:
         """Write a question that is beyond the model."""
@@ -206,7 +208,12 @@ def plain(message: Message) -> dict[str, object]:
         part = message.parts[0]
         if not isinstance(part, ToolResult):
             raise TypeError("a tool message without a result")
-        return {"role": "tool", "tool_call_id": part.call_id, "name": part.name, "content": part.text}
+        return {
+            "role": "tool",
+            "tool_call_id": part.call_id,
+            "name": part.name,
+            "content": part.text,
+        }
     out: dict[str, object] = {"role": message.role, "content": message.text}
     if message.calls:
         out["tool_calls"] = [

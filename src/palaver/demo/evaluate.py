@@ -80,7 +80,9 @@ class Runner:
 
     def reply(self, case: Case, temperature: float, seed: int) -> Reply:
         """Let the model reply to a case."""
-        return parse(self.complete(render(case.messages, case.tools, reply=True), temperature, seed))
+        return parse(
+            self.complete(render(case.messages, case.tools, reply=True), temperature, seed)
+        )
 
 
 def parse(raw: str) -> Reply:
@@ -121,7 +123,9 @@ def held_out(each: int) -> Iterator[Case]:
                 continue
             counts[fine] = counts.get(fine, 0) + 1
             calls = tuple((c.name, json.loads(c.arguments)) for c in message.calls)
-            yield Case(skills, dialogue.messages[:at], dialogue.tools, (message.text.strip(),), calls)
+            yield Case(
+                skills, dialogue.messages[:at], dialogue.tools, (message.text.strip(),), calls
+            )
 
 
 def hand_written(path: Path) -> Iterator[Case]:
@@ -153,7 +157,9 @@ def measure(
         if not right and show > 0:
             show -= 1
             wanted = case.calls or case.texts
-            print(f"  {case.skills[-1]}: {case.messages[-1].parts[0]!r}\n    got {reply}\n    want {wanted}")
+            print(
+                f"  {case.skills[-1]}: {case.messages[-1].parts[0]!r}\n    got {reply}\n    want {wanted}"
+            )
         if seed % 50 == 0:
             print(f"\r{seed}/{len(cases)} at {temperature}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -178,7 +184,9 @@ def main() -> None:
     print("| skill | " + " | ".join(f"T = {t}" for t in options.temperature) + " |")
     print("|---" * (len(scores) + 1) + "|")
     for skill in sorted(scores[0]):
-        cells = [f"{s[skill][0]}/{s[skill][1]} = {100 * s[skill][0] / s[skill][1]:.1f} %" for s in scores]
+        cells = [
+            f"{s[skill][0]}/{s[skill][1]} = {100 * s[skill][0] / s[skill][1]:.1f} %" for s in scores
+        ]
         print(f"| {skill} | " + " | ".join(cells) + " |")
     print(f"\n{runner.made:,} tokens, {runner.made / runner.seconds:,.0f} tokens/s decoded, "
           f"{time.monotonic() - start:.0f} s in all")  # fmt: skip

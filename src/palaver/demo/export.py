@@ -47,7 +47,7 @@ def write_gguf(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(shape.head)
     writer.add_rope_freq_base(base)
-    _vocabulary(writer, tokenizer)
+    add_vocabulary(writer, tokenizer)
     writer.add_chat_template(template)
 
     def add(label: str, values: torch.Tensor) -> None:
@@ -78,7 +78,8 @@ def rope_factors(shape: Shape, base: float) -> Any:
     return factors.astype(np.float32)
 
 
-def _vocabulary(writer: Any, tokenizer: dict[str, Any]) -> None:
+def add_vocabulary(writer: Any, tokenizer: dict[str, Any]) -> None:
+    """Write tokens, merges and special ids."""
     from gguf import TokenType
 
     vocab = tokenizer["model"]["vocab"]

@@ -119,7 +119,9 @@ def _random(rows: int, columns: int) -> Tensor:
 
 
 def _orthogonal(rows: int, columns: int) -> Tensor:
-    return torch.linalg.qr(torch.randn(max(rows, columns), min(rows, columns)))[0].T[:rows, :columns]
+    return torch.linalg.qr(torch.randn(max(rows, columns), min(rows, columns)))[0].T[
+        :rows, :columns
+    ]
 
 
 @torch.no_grad()  # type: ignore[misc]

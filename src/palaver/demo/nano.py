@@ -39,7 +39,11 @@ TOOLS = [function("python", "code"), function("read_file", "path"), function("li
 def call(number: int, name: str, **arguments: str) -> dict[str, Any]:
     """Write a tool call."""
     text = json.dumps(arguments, ensure_ascii=False)
-    return {"id": f"call_{number}", "type": "function", "function": {"name": name, "arguments": text}}
+    return {
+        "id": f"call_{number}",
+        "type": "function",
+        "function": {"name": name, "arguments": text},
+    }
 
 
 def said(role: str, content: str, **more: Any) -> dict[str, Any]:
@@ -143,7 +147,9 @@ class Nano(nn.Module):  # type: ignore[misc]
             q, k, v = (F.linear(y, w(f"{at}.self_attn.{part}_proj")).view(rows, tokens, HEADS, -1).transpose(1, 2)
                        for part in "qkv")  # fmt: skip
             z = F.scaled_dot_product_attention(halves(q), halves(k), v, is_causal=True)
-            x = x + F.linear(z.transpose(1, 2).reshape(rows, tokens, DIM), w(f"{at}.self_attn.o_proj"))
+            x = x + F.linear(
+                z.transpose(1, 2).reshape(rows, tokens, DIM), w(f"{at}.self_attn.o_proj")
+            )
             y = F.rms_norm(x, (DIM,), w(f"{at}.post_attention_layernorm"), 1e-5)
             gate, up = F.linear(y, w(f"{at}.mlp.gate_proj")), F.linear(y, w(f"{at}.mlp.up_proj"))
             x = x + F.linear(F.silu(gate) * up, w(f"{at}.mlp.down_proj"))

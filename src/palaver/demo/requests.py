@@ -110,7 +110,9 @@ def expression(values: Values) -> tuple[str, str]:
                                ("plus", "+"), ("minus", "-"), ("divided by", "/")))  # fmt: skip
         return f"{a} {said} {b}", f"{a}{op}{b}"
     if kind < 0.78:
-        said, op = rng.choice((("sum", "+"), ("product", "*"), ("difference", "-"), ("quotient", "/")))
+        said, op = rng.choice(
+            (("sum", "+"), ("product", "*"), ("difference", "-"), ("quotient", "/"))
+        )
         lead = values.one(("the ", ""))
         return f"{lead}{said} of {a} and {b}", f"{a}{op}{b}"
     if kind < 0.84:
@@ -136,7 +138,9 @@ def request(values: Values, intent: str | None = None) -> Request:
     slots: dict[str, str] = {}
     if intent == "fixed":
         command = rng.choice(tuple(FIXED))
-        return Request(intent, fill(rng, phrase(rng, FIXED[command]), {}), "shell", {"command": command})
+        return Request(
+            intent, fill(rng, phrase(rng, FIXED[command]), {}), "shell", {"command": command}
+        )
     text = phrase(rng, CALLS[intent])
     arguments: dict[str, Any] = {}
     if intent == "calc":
@@ -164,7 +168,10 @@ def request(values: Values, intent: str | None = None) -> Request:
         content = values.sentence(1, 3 if bare else 5)
         content = content.rstrip(".!?") if bare else content
         arguments = {"path": values.path(), "content": content}
-        slots = {"path": quoted(values, arguments["path"], 0.92), "q": quoted(values, content, float(bare))}
+        slots = {
+            "path": quoted(values, arguments["path"], 0.92),
+            "q": quoted(values, content, float(bare)),
+        }
         text = _clear_end(text, rng)
     elif intent in {"search", "seek"}:
         arguments = {"pattern": values.pattern()}

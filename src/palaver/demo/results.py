@@ -87,13 +87,18 @@ def _fine(values: Values, request: Request) -> str:
     if request.intent == "fixed":
         return _fixed(values, request.arguments["command"])
     if request.tool == "list_files":
-        return "\n".join(values.word() + "/" if rng.random() < 0.25 else values.file() for _ in range(count))
+        return "\n".join(
+            values.word() + "/" if rng.random() < 0.25 else values.file() for _ in range(count)
+        )
     if request.tool == "write_file":
         size, path = rng.randint(1, 400), request.arguments["path"]
         return values.one((f"wrote {size} bytes to {path}", f"wrote {path}", "ok", f"{size} bytes written", "written",
                            f"created {path}", f"wrote {size} bytes", "done", f"saved {path}"))  # fmt: skip
     if request.tool == "search_files":
-        return "\n".join(f"{values.path()}:{rng.randint(1, 999)}:{values.one((' ', ''))}{values.sentence(1, 5)}" for _ in range(count))
+        return "\n".join(
+            f"{values.path()}:{rng.randint(1, 999)}:{values.one((' ', ''))}{values.sentence(1, 5)}"
+            for _ in range(count)
+        )
     if request.tool == "python" and rng.random() < 0.4:
         return _number(values)
     return "\n".join(_line(values) for _ in range(count))
@@ -102,7 +107,9 @@ def _fine(values: Values, request: Request) -> str:
 def _number(values: Values) -> str:
     rng = values.rng
     digits = rng.choices((1, 2, 3, 4, 5, 6, 7, 9), (10, 18, 20, 18, 14, 10, 6, 4))[0]
-    text = ("-" if rng.random() < 0.1 else "") + str(rng.randint(10 ** (digits - 1), 10**digits - 1))
+    text = ("-" if rng.random() < 0.1 else "") + str(
+        rng.randint(10 ** (digits - 1), 10**digits - 1)
+    )
     return f"{text}.{rng.randint(0, 10 ** rng.randint(1, 9))}" if rng.random() < 0.25 else text
 
 
@@ -133,15 +140,22 @@ def _fixed(values: Values, command: str) -> str:
     if command == "whoami":
         return word
     if command == "pwd":
-        return f"/{values.one(('home', 'work', 'srv', 'Users'))}/{word}" + (f"/{values.word()}" if rng.random() < 0.5 else "")
+        return f"/{values.one(('home', 'work', 'srv', 'Users'))}/{word}" + (
+            f"/{values.word()}" if rng.random() < 0.5 else ""
+        )
     if command == "git status":
         first = f"On branch {values.one(('main', 'master', word))}"
-        return first + values.one(("\nnothing to commit, working tree clean", f"\nmodified: {values.path()}"))
+        return first + values.one(
+            ("\nnothing to commit, working tree clean", f"\nmodified: {values.path()}")
+        )
     if command == "uptime":
         return f"{clock}:{rng.randint(10, 59)} up {rng.randint(1, 90)} days, load average: {rng.randint(0, 9)}.{rng.randint(10, 99)}"
     if command == "uname -a":
         return f"Linux {word} {rng.randint(5, 7)}.{rng.randint(0, 19)}.{rng.randint(0, 99)} x86_64"
     head = {"df -h": "Filesystem Size Used Avail Use% Mounted on", "free -h": "total used free shared buff/cache available",
             "ps aux": "USER PID %CPU %MEM COMMAND"}[command]  # fmt: skip
-    rows = [f"{values.word()} {values.number()} {values.number()} {values.word()}" for _ in range(rng.randint(1, 3))]
+    rows = [
+        f"{values.word()} {values.number()} {values.number()} {values.word()}"
+        for _ in range(rng.randint(1, 3))
+    ]
     return "\n".join([head, *rows])

@@ -44,7 +44,9 @@ def phrase_words() -> Counter[str]:
             texts += patterns
     texts += [*chat.TELL_NAME, *chat.REPEAT, *chat.SCOPE, *phrasings.IMPOSSIBLE]
     texts += [*phrasings.PREFIXES * 3, *phrasings.SUFFIXES * 3]
-    texts += ["The result is The output begins with The file says The first match is in That failed"] * 9
+    texts += [
+        "The result is The output begins with The file says The first match is in That failed"
+    ] * 9
     found: Counter[str] = Counter()
     for text in texts:
         found.update(re.findall(r"(?<![\w/{])[A-Za-z]+(?![\w}])", re.sub(r"\{\w+\}", "{}", text)))
@@ -100,7 +102,12 @@ def assemble(
          "normalized": False, "special": s in CONTROL}
         for i, s in enumerate(special)
     ]  # fmt: skip
-    level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}
+    level = {
+        "type": "ByteLevel",
+        "add_prefix_space": False,
+        "trim_offsets": True,
+        "use_regex": False,
+    }
     return {
         "version": "1.0", "truncation": None, "padding": None, "added_tokens": added, "normalizer": None,
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [

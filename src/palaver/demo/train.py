@@ -79,7 +79,11 @@ def loss_of(model: Tiny, body: Any, data: Batch, device: str) -> tuple[Tensor, T
         logits = model.logits(x.reshape(-1, x.shape[-1])[chosen])
     wanted = targets[chosen]
     loss = F.cross_entropy(logits.float(), wanted, reduction="sum")
-    return loss, torch.tensor([float(len(chosen))]), (logits.argmax(-1) == wanted).sum().float()[None].cpu()
+    return (
+        loss,
+        torch.tensor([float(len(chosen))]),
+        (logits.argmax(-1) == wanted).sum().float()[None].cpu(),
+    )
 
 
 def work(rank: int, options: argparse.Namespace) -> None:
@@ -129,7 +133,9 @@ def _loop(model: Tiny, body: Any, optimizer: Optimizer, clock: Clock, tokenizer:
         clock.spent += float(extra[3]) / optimizer.world
         if rank == 0:
             line = clock.line(float(extra[0] / count), float(extra[2] / count))
-            print("\r" + line, end="\n" if clock.step % 25 == 0 else "", file=sys.stderr, flush=True)
+            print(
+                "\r" + line, end="\n" if clock.step % 25 == 0 else "", file=sys.stderr, flush=True
+            )
         if time.monotonic() - last_saved > SAVE_EVERY or clock.progress() >= 1:
             last_saved = time.monotonic()
             if rank == 0:
