@@ -23,11 +23,11 @@ INDEXED_CHARS = 200_000  # of one entry; a tool's result can be a whole book
 SNIPPET_CHARS = 120
 
 # Scripts written without spaces: each character is a word of the index, a query is a phrase.
-_UNSPACED = re.compile(
+_UNSPACED = (
     "([\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff"
     "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff])"
 )
-_PIECES = re.compile(r'"([^"]*)"|(\S+)')
+_PIECES = r'"([^"]*)"|(\S+)'
 
 
 class Hit(Struct, frozen=True):
@@ -72,7 +72,9 @@ def index_text(entry: Entry) -> str:
 
 def _spaced(text: str) -> str:
     text = text.replace("\0", " ")
-    return text if text.isascii() else _UNSPACED.sub(r" \1 ", text)
+    if text.isascii() or max(text) < "\u0e00":
+        return text
+    return re.sub(_UNSPACED, r" \1 ", text)  # compiled when first needed: it takes some ms
 
 
 def terms(query: str) -> list[tuple[str, bool]]:
@@ -81,7 +83,7 @@ def terms(query: str) -> list[tuple[str, bool]]:
     Raises UserError where nothing is left to search for.
     """
     found: list[tuple[str, bool]] = []
-    for phrase, word in _PIECES.findall(plain(query)):
+    for phrase, word in re.findall(_PIECES, plain(query)):
         text = (phrase or word).strip('"')
         prefix = not phrase and text.endswith("*")
         text = text.rstrip("*") if prefix else text
