@@ -19,6 +19,8 @@ def spans(
     A message ends where the rendering of the conversation up to it ends. Where later messages
     have changed what a template writes for it, its end is looked for behind its own text.
     """
+    if not messages:
+        return []
     whole = write(messages)
     ends: list[int] = []
     at = 0
@@ -51,14 +53,20 @@ def _end(
     if place < 0:
         return at
     end = place + len(own)
-    closing = alone[alone.rfind(own) + len(own) :] if own in alone else ""
-    if closing and whole.startswith(closing, end):
-        return end + len(closing)
-    token = next(control.find(whole[end : end + 256]), None)
-    if token is None:
-        return end
-    end += token[1]
-    return end + whole.startswith("\n", end)
+    if own in alone:
+        closing = alone[alone.rfind(own) + len(own) :]
+        return end + _shared(closing, whole[end : end + len(closing)])
+    token = next(control.find(whole[end : end + 32]), None)
+    return end if token is None else end + token[1] + whole.startswith("\n", end + token[1])
+
+
+def _shared(closing: str, found: str) -> int:
+    """Return how much of a closing stands there, to the end of a tag or line if not all."""
+    pairs = enumerate(zip(closing, found, strict=False))
+    same = next((at for at, (a, b) in pairs if a != b), min(len(closing), len(found)))
+    if same == len(closing):
+        return same
+    return max(closing.rfind(char, 0, same) + 1 for char in ">]\n")
 
 
 def _last_text(message: Message) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 
 from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
+from palaver.core.format import Parser
 
 _BLANK = re.compile(r"\s*")
 
@@ -98,8 +99,6 @@ class StepParser:
             self._out.append(ReasoningDelta(text))
 
 
-def whole(parser: object, chunks: Iterable[str]) -> list[ParserEvent]:
+def whole(parser: Parser, chunks: Iterable[str]) -> list[ParserEvent]:
     """Return all events of a text that comes in `chunks`."""
-    if not isinstance(parser, StepParser):
-        raise TypeError(f"{parser!r} is no parser of this folder")
     return [event for chunk in chunks for event in parser.feed(chunk)] + parser.finish()

@@ -72,6 +72,8 @@ class HermesParser(ThinkParser):
         if self._call is not None:
             self._call.cut_off(rest)
             self._call = None
+        elif self._step == self._closing:
+            self._say("" if _CLOSE.startswith(rest) else rest)  # a tag that was cut off
         elif self._tag:
             self._say("".join(self._tag) + rest)
             self._tag = []
