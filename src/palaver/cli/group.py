@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,14 @@ class Group(click.Group):
     def get_help(self, ctx: click.Context) -> str:
         """Return the help that `palaver --help` prints without click."""
         return text().rstrip("\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the subcommand; a pipe that the reader closed is no error (click ends with 1)."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            _quiet_stdout()
+            return 0
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -88,14 +96,10 @@ def run(argv: list[str]) -> int:
         return report(error)
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        _quiet_stdout()
-        return 0
     return result if isinstance(result, int) else 0
 
 
 def _quiet_stdout() -> None:
     """Keep the interpreter from complaining, at exit, about a pipe that is closed."""
-    os = importlib.import_module("os")
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())

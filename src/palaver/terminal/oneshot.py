@@ -15,7 +15,14 @@ from palaver.terminal.painter import Painter
 from palaver.terminal.plain import PlainScreen
 
 
-class JsonScreen(PlainScreen):
+class OneShotScreen(PlainScreen):
+    """What was said before the question is not asked for."""
+
+    def recap(self, text: str) -> None:
+        """Show nothing of a session that is gone on with."""
+
+
+class JsonScreen(OneShotScreen):
     """Writes an event a line; `type` says which."""
 
     def show(self, events: Sequence[Event]) -> None:
@@ -27,7 +34,7 @@ class JsonScreen(PlainScreen):
         """The last event said it all."""
 
 
-class MarkdownScreen(PlainScreen):
+class MarkdownScreen(OneShotScreen):
     """Renders the answer on a terminal; reasoning is left out."""
 
     def __init__(self, *, color: bool) -> None:
@@ -58,7 +65,7 @@ class MarkdownScreen(PlainScreen):
         sys.stdout.flush()
 
 
-class PipeScreen(PlainScreen):
+class PipeScreen(OneShotScreen):
     """Writes the visible text alone: what is piped on is the answer."""
 
     def show(self, events: Sequence[Event]) -> None:

@@ -1,0 +1,169 @@
+"""`palaver ask`, `generate`, `doctor`, `completions` as a user runs them, on the shipped model."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from palaver.cli.ask import compose
+from palaver.core.errors import UserError
+
+PALAVER = str(Path(sys.executable).with_name("palaver"))
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory):
+    home = tmp_path_factory.mktemp("home")
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PALAVER_")}
+    return clean | {"PALAVER_HOME": str(home), "PALAVER_THREADS": "1", "PALAVER_CONTEXT": "1024"}
+
+
+def run(env, *args, **more):
+    more.setdefault("stdin", None if "input" in more else subprocess.DEVNULL)
+    if more["stdin"] is None:
+        del more["stdin"]
+    command = [PALAVER, *args]
+    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=90, **more)
+
+
+def test_an_answer_goes_to_the_pipe_and_nothing_else(env):
+    done = run(env, "ask", "Hello!", "--temperature", "0")
+    assert done.returncode == 0
+    assert done.stdout.strip()
+    assert "\x1b" not in done.stdout
+    assert done.stderr == ""
+    again = run(env, "-p", "Hello!", "--temperature", "0")
+    assert again.stdout == done.stdout
+
+
+def test_json_is_an_event_a_line_and_its_deltas_are_the_answer(env):
+    done = run(env, "ask", "--json", "Hello!", "--temperature", "0")
+    events = [json.loads(line) for line in done.stdout.splitlines()]
+    assert events[-1]["type"] == "done"
+    assert [e["type"] for e in events].count("done") == 1
+    said = "".join(e["text"] for e in events if e["type"] == "text")
+    parts = events[-1]["message"]["parts"]
+    assert said == "".join(p["text"] for p in parts if p["type"] == "text")
+    generation = events[-1]["generation"]
+    assert generation["sampled"] == len(generation["added"]) - prompt_tokens(generation)
+    assert generation.get("exact", True)
+
+
+def prompt_tokens(generation):
+    timings = generation["timings"]
+    return timings.get("reused", 0) + timings.get("prefilled", 0) - generation.get("kept", 0)
+
+
+def test_a_closed_pipe_ends_quietly(env):
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", f"{PALAVER} ask --json Hello! | head -n 1"],
+        env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0
+    assert done.stdout.count("\n") == 1
+    assert done.stderr == ""
+
+
+def test_continue_goes_on_with_the_last_session(env):
+    run(env, "ask", "Hello!", "--temperature", "0")
+    done = run(env, "ask", "-c", "--json", "Thanks!", "--temperature", "0")
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert last["generation"]["timings"]["reused"] > 20, (
+        "the session's state was saved and restored"
+    )
+    assert last["generation"]["grew_from"] is not None
+
+
+def test_what_is_piped_is_fenced_before_the_question(env):
+    assert compose("What?", "a ``` b") == "````\na ``` b\n````\n\nWhat?"
+    assert compose("What?", "") == "What?"
+    assert compose("", "text\n") == "```\ntext\n```"
+    with pytest.raises(UserError):
+        compose(" ", "\n")
+    done = run(env, "ask", input="")
+    assert done.returncode == 2
+    assert "nothing was asked" in done.stderr
+
+
+def test_a_schema_binds_the_answer(env, tmp_path):
+    schema = tmp_path / "s.json"
+    schema.write_text(
+        '{"type": "object", "properties": {"n": {"enum": [1, 2]}}, "required": ["n"],'
+        ' "additionalProperties": false}'
+    )
+    done = run(env, "ask", "Give me a number.", "--schema", str(schema), "--max-tokens", "60")
+    assert json.loads(done.stdout)["n"] in (1, 2)
+    schema.write_text("[")
+    assert run(env, "ask", "x", "--schema", str(schema)).returncode == 2
+
+
+def test_a_bad_model_is_named_once_with_what_to_do(env, tmp_path):
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"GGUF" + bytes(30))
+    done = run(env, "ask", "x", "-m", str(bad))
+    assert done.returncode == 2
+    assert done.stderr.count("bad.gguf") == 1
+    assert "Traceback" not in done.stderr
+
+
+def test_interrupted_is_130_and_what_came_is_kept(env):
+    process = subprocess.Popen(
+        [PALAVER, "ask", "Hello!", "--max-tokens", "900", "--temperature", "2", "--json"],
+        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    process.stdout.readline()
+    time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode in (0, 130)  # 0: it had ended before the signal came
+
+
+def test_generate_completes_raw_text(env):
+    done = run(env, "generate", "Hello", "--max-tokens", "5", "--temperature", "0")
+    assert done.returncode == 0
+    table = run(
+        env, "generate", "Hello", "--max-tokens", "5", "--temperature", "0", "--logprobs", "2"
+    )
+    rows = [line.split("\t") for line in table.stdout.splitlines()]
+    assert len(rows) <= 6
+    for row in rows:
+        assert int(row[0]) >= 0
+        json.loads(row[1])
+        assert float(row[2]) <= 0
+    plain = run(env, "generate", "<|im_start|>", "--max-tokens", "1", "--temperature", "0")
+    assert plain.returncode == 0
+    assert run(env, "generate", "", "--max-tokens", "1").returncode in (0, 2)
+
+
+def test_doctor_finds_all_in_order(env):
+    done = run(env, "doctor")
+    assert "palaver-tiny loads in" in done.stdout
+    assert "sqlite" in done.stdout
+    wrong = [line for line in done.stdout.splitlines() if line.startswith("!!")]
+    assert not [line for line in wrong if "terminal" not in line], done.stdout
+
+
+def test_doctor_names_a_broken_config(env, tmp_path):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text("temperatur = 1\n")
+    done = run(env | {"PALAVER_HOME": str(tmp_path)}, "doctor")
+    assert done.returncode == 1
+    assert "'temperature'" in done.stdout
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completions_name_every_subcommand(env, shell):
+    done = run(env, "completions", shell)
+    for name in ("ask", "chat", "sessions", "models", "--temperature"):
+        assert name in done.stdout
+    if shell == "bash":
+        script = (
+            done.stdout + '\nCOMP_WORDS=(palaver se); COMP_CWORD=1; _palaver; echo "$COMPREPLY"'
+        )
+        tried = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10)
+        assert tried.stdout.strip() == "sessions"
