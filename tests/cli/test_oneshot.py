@@ -114,7 +114,8 @@ def test_a_bad_model_is_named_once_with_what_to_do(env, tmp_path):
 def test_interrupted_is_130_and_what_came_is_kept(env):
     process = subprocess.Popen(
         [PALAVER, "ask", "Hello!", "--max-tokens", "900", "--temperature", "2", "--json"],
-        env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    options = ("generate", "Hello", "--max-tokens", "5", "--temperature", "0")
+    table = run(env, *options, "--logprobs", "2")
     )  # fmt: skip
     process.stdout.readline()
     time.sleep(0.05)
