@@ -114,8 +114,8 @@ def test_a_bad_model_is_named_once_with_what_to_do(env, tmp_path):
 def test_interrupted_is_130_and_what_came_is_kept(env):
     process = subprocess.Popen(
         [PALAVER, "ask", "Hello!", "--max-tokens", "900", "--temperature", "2", "--json"],
-    options = ("generate", "Hello", "--max-tokens", "5", "--temperature", "0")
-    table = run(env, *options, "--logprobs", "2")
+        env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        text=True,
     )  # fmt: skip
     process.stdout.readline()
     time.sleep(0.05)
