@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from tests.support.engines import start
 
 from palaver.engines.llama_cpp.engine import LlamaCpp
-from tests.support.engines import start
 
 
 @pytest.fixture(scope="module")

@@ -7,12 +7,12 @@ import time
 
 import msgspec
 import pytest
+from tests.support.engines import collect, text
 
 from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.models.ids import ReplyIds
-from tests.support.engines import collect, text
 
 PROMPT = list(range(40, 90))
 EMOJI = "Sure: 😀 café 日本語 👩‍👩‍👧 ok"
@@ -110,7 +110,7 @@ def test_zero_of_a_setting_is_sent_and_unset_is_not():
 
 
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(engine):
-    with pytest.raises(UserError, match="1500 tokens.*1024") as caught:
+    with pytest.raises(UserError, match=r"1500 tokens.*1024") as caught:
         asyncio.run(collect(engine, [5] * 1500))
     assert "--context" in caught.value.fix
 

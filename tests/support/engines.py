@@ -9,12 +9,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.support.gguf import Kind, make_tiny
+
 from palaver.core.engine import Token
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import Options
 from palaver.engines.llama_cpp.process import Child
-from tests.support.gguf import Kind, make_tiny
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
