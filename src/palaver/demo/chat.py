@@ -1,4 +1,5 @@
 """What the model can talk about without a tool: prompts and the one answer to each kind."""
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 

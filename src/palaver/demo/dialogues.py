@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from functools import partial
 
 from msgspec import Struct
 
@@ -61,7 +62,8 @@ class Writer:
     def _polish(self, patterns: tuple[str, ...]) -> str:
         rng, text = self.rng, phrase(self.rng, patterns)
         if rng.random() < 0.06 and text[0] != "/":
-            text = rng.choice(QUESTION_LEADS + ("please ", "please, ", "can you tell me, ")) + text
+            leads = (*QUESTION_LEADS, "please ", "please, ", "can you tell me, ")
+            text = rng.choice(leads) + text
         if rng.random() < 0.05:
             text += rng.choice((" please", ", please", " then", " by the way", ", friend", " now"))
         return fill(rng, text, {})
@@ -69,7 +71,7 @@ class Writer:
     def tell_name(self) -> None:
         """Write a user who says what they are called."""
         self.name = self.values.name()
-        text = fill(self.rng, phrase(self.rng, TELL_NAME), {"name": lambda: self.name})
+        text = fill(self.rng, phrase(self.rng, TELL_NAME), {"name": self.name})
         self._say("chat.meet", text, f"Nice to meet you, {self.name}!")
 
     def repeat(self, words: int = 4) -> None:
@@ -93,15 +95,13 @@ class Writer:
         self._say("impossible", self._general(phrase(self.rng, IMPOSSIBLE)), DECLINE)
 
     def _general(self, text: str) -> str:
-        def side(choices: tuple[str, ...]) -> str:
-            mine = tuple(c for c in choices if held(c) == self.values.held_out)
-            return self.values.one(mine or choices)
+        lists = {"place": PLACES, "thing": THINGS, "adj": ADJECTIVES, "verb": VERBS, "city": CITIES}
+        slots = {k: partial(self._side, v) for k, v in lists.items()}
+        return fill(self.rng, text, {**slots, "n": self.values.number, "name": self.values.name})
 
-        slots = {"place": PLACES, "thing": THINGS, "adj": ADJECTIVES, "verb": VERBS, "city": CITIES}
-        return fill(self.rng, text, {
-            **{k: (lambda v=v: side(v)) for k, v in slots.items()},
-            "n": self.values.number, "name": self.values.name,
-        })  # fmt: skip
+    def _side(self, choices: tuple[str, ...]) -> str:
+        mine = tuple(c for c in choices if held(c) == self.values.held_out)
+        return self.values.one(mine or choices)
 
     def ask(self, wanted: Request) -> None:
         """Write a request for a tool: call, result and answer, or the refusal to try."""

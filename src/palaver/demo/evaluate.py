@@ -116,9 +116,8 @@ def held_out(each: int) -> Iterator[Case]:
             if fine.startswith("call."):
                 call = not call
                 fine = fine if call else f"answer.{fine.removeprefix('call.')}"
-            skills = (fine.split(".")[0], fine, f"turn {min(turn + 1, 3)}{'+' if turn > 1 else ''}")
-            if fine.startswith("decline"):
-                skills = (fine, *skills[2:])
+            broad = () if fine.startswith("decline") else (fine.split(".")[0],)
+            skills = (*broad, fine, f"turn {min(turn + 1, 3)}{'+' if turn > 1 else ''}")
             if counts.get(fine, 0) >= each:
                 continue
             counts[fine] = counts.get(fine, 0) + 1
@@ -158,7 +157,8 @@ def measure(
             show -= 1
             wanted = case.calls or case.texts
             print(
-                f"  {case.skills[-1]}: {case.messages[-1].parts[0]!r}\n    got {reply}\n    want {wanted}"
+                f"  {case.skills[-1]}: {case.messages[-1].parts[0]!r}\n"
+                f"    got {reply}\n    want {wanted}"
             )
         if seed % 50 == 0:
             print(f"\r{seed}/{len(cases)} at {temperature}", end="", file=sys.stderr, flush=True)

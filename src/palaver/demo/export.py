@@ -1,4 +1,5 @@
 """Write a checkpoint as GGUF: `python -m palaver.demo.export RUN_FOLDER OUT.gguf`."""
+# ruff: noqa: E501  (tables are easier to keep in long lines)
 
 from __future__ import annotations
 

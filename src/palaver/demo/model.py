@@ -124,7 +124,7 @@ def _orthogonal(rows: int, columns: int) -> Tensor:
     ]
 
 
-@torch.no_grad()  # type: ignore[misc]
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def write_copying(model: Tiny, look: float = 0.4, match: float = 0.2, gain: float = 5.0) -> None:
     """Set the embedding and the copying heads of layers 0 and 1 by hand.
 
@@ -150,8 +150,8 @@ def write_copying(model: Tiny, look: float = 0.4, match: float = 0.2, gain: floa
             first.k[row, 0] = strength * math.cos(speed * (back + 1))
             first.k[row + 1, 0] = strength * math.sin(speed * (back + 1))
         first.v[at, 1 : CODE + 1] = project
-        lane = CODE + 1 + back * BACK
-        first.o[lane : lane + BACK, at] = torch.eye(BACK) * 0.06
+        start = CODE + 1 + back * BACK
+        first.o[start : start + BACK, at] = torch.eye(BACK) * 0.06
     _write_matching(second, head, project, match)
     for part in range(4):
         at = slice(part * head, (part + 1) * head)

@@ -4,6 +4,7 @@ It knows a handful of dialogues by heart (plain text, reasoning, one call, two c
 of several tokens), so that every engine must give the same replies. Usual rotary positions,
 so that any llama implementation runs it. Written as GGUF and as a safetensors folder.
 """
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 

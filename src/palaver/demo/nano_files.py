@@ -1,4 +1,5 @@
 """Write palaver-nano: GGUF, a safetensors folder, and what it must answer."""
+# ruff: noqa: E501  (tables are easier to keep in long lines)
 
 from __future__ import annotations
 
@@ -86,7 +87,6 @@ def write_gguf(
 ) -> None:
     """Write the same half-precision weights as GGUF."""
     from gguf import GGUFWriter
-
     from palaver.demo.export import add_vocabulary
 
     writer = GGUFWriter(out, "llama")

@@ -50,7 +50,7 @@ class Optimizer:
             t.copy_(flat[at : at + t.numel()].view_as(t))
             at += t.numel()
 
-    @torch.no_grad()  # type: ignore[misc]
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, rate: float, tokens: Tensor, loss: Tensor) -> None:
         """Take one step at `rate` (0..1) of the full learning rates.
 

@@ -3,12 +3,13 @@
 `[a|b|]` picks one alternative, `{name}` is a slot. A pattern that starts with `!` is an
 imperative and may take a prefix such as "can you ".
 """
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 
 import random
 import re
-from functools import lru_cache
+from functools import cache
 
 PREFIXES = (
     "please ", "can you ", "could you ", "would you ", "will you ", "can you please ",
@@ -26,8 +27,8 @@ QUESTION_LEADS = ("hey, ", "hi, ", "so, ", "ok, ", "please tell me: ", "quick qu
                   "tell me, ", "one question: ", "and ", "now, ")  # fmt: skip
 
 _THE_FILE = "[|the file |file |my file |our file |this file: |the text file |this: ]"
-_A_FOLDER = "[{folder}|the folder {folder}|the {folder} folder|folder {folder}|the directory {folder}|the {folder} directory|my {folder} folder]"  # noqa: E501
-_HERE = "[this folder|the current folder|the current directory|this directory|here|my working folder|the project|the workspace|this place]"  # noqa: E501
+_A_FOLDER = "[{folder}|the folder {folder}|the {folder} folder|folder {folder}|the directory {folder}|the {folder} directory|my {folder} folder]"
+_HERE = "[this folder|the current folder|the current directory|this directory|here|my working folder|the project|the workspace|this place]"
 
 CALLS: dict[str, tuple[str, ...]] = {
     "calc": (
@@ -254,7 +255,7 @@ IMPOSSIBLE: tuple[str, ...] = (
 _TOKEN = re.compile(r"[\[\]|]|[^\[\]|]+")
 
 
-@lru_cache(maxsize=None)
+@cache
 def parse(pattern: str) -> tuple[object, ...]:
     """Parse a pattern into a tuple of strings and lists of alternatives (nested)."""
     stack: list[list[list[object]]] = [[[]]]

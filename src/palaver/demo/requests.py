@@ -1,10 +1,11 @@
 """One request for a tool: what the user says, and the call that answers it exactly."""
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import Struct
@@ -53,8 +54,8 @@ def spec(name: str, arguments: tuple[str, ...]) -> ToolSpec:
 TOOLS: dict[str, ToolSpec] = {name: spec(name, args) for name, args in ARGUMENTS.items()}
 
 
-def fill(rng: random.Random, text: str, values: dict[str, Callable[[], str]]) -> str:
-    """Change case and apostrophes at times, then put values into the slots."""
+def fill(rng: random.Random, text: str, values: Mapping[str, str | Callable[[], str]]) -> str:
+    """Change case and apostrophes at times, then put values, or new draws, into the slots."""
     roll = rng.random()
     if roll < 0.45 and text[0] != "{":
         text = text[0].upper() + text[1:]
@@ -64,7 +65,12 @@ def fill(rng: random.Random, text: str, values: dict[str, Callable[[], str]]) ->
         text = text.replace("'", "")
     if rng.random() < 0.05:
         text = _typo(rng, text)
-    return _SLOT.sub(lambda m: values[m[1]](), text)
+
+    def value(match: re.Match[str]) -> str:
+        found = values[match[1]]
+        return found if isinstance(found, str) else found()
+
+    return _SLOT.sub(value, text)
 
 
 def _typo(rng: random.Random, text: str) -> str:
@@ -164,13 +170,13 @@ def request(values: Values, intent: str | None = None) -> Request:
         arguments = {"path": values.folder()}
         slots["folder"] = quoted(values, arguments["path"], 0.9)
     elif intent == "write":
-        bare = rng.random() < 0.2
-        content = values.sentence(1, 3 if bare else 5)
-        content = content.rstrip(".!?") if bare else content
+        plain = rng.random() < 0.2
+        content = values.sentence(1, 3 if plain else 5)
+        content = content.rstrip(".!?") if plain else content
         arguments = {"path": values.path(), "content": content}
         slots = {
             "path": quoted(values, arguments["path"], 0.92),
-            "q": quoted(values, content, float(bare)),
+            "q": quoted(values, content, float(plain)),
         }
         text = _clear_end(text, rng)
     elif intent in {"search", "seek"}:
@@ -180,7 +186,7 @@ def request(values: Values, intent: str | None = None) -> Request:
         if intent == "search":
             arguments["path"] = values.folder() if rng.random() < 0.7 else values.path()
             slots["where"] = quoted(values, arguments["path"], 0.92)
-    filled = fill(rng, text, {k: (lambda v=v: v) for k, v in slots.items()})
+    filled = fill(rng, text, slots)
     return Request(intent, filled, TOOL_OF[intent], arguments)
 
 

@@ -1,4 +1,5 @@
 """What a tool gives back, and the one answer to it, which quotes one line at most."""
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 

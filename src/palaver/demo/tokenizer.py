@@ -6,6 +6,7 @@ from letters to anything else; by hand are added numbers of up to three digits, 
 the joints of JSON, and "space + word" for words of the phrasings, which are seldom values.
 The result is an ordinary BPE of the type that llama.cpp calls `llama-bpe` (Llama 3's split).
 """
+# ruff: noqa: E501  (tables are easier to keep in long lines)
 
 from __future__ import annotations
 

@@ -57,7 +57,8 @@ class Clock:
         bar = "#" * int(30 * done)
         speed = self.seen / max(self.spent, 1e-6)
         return (
-            f"[{bar:<30}] {100 * done:5.1f} %  step {self.step}  loss {loss:.4f}  right {right:.4f}  "
+            f"[{bar:<30}] {100 * done:5.1f} %  step {self.step}  "
+            f"loss {loss:.4f}  right {right:.4f}  "
             f"{speed:,.0f} tok/s  {self.seen / 1e6:.2f} M  {left / 60:.1f} min left"
         )
 
@@ -114,7 +115,14 @@ def work(rank: int, options: argparse.Namespace) -> None:
         torch.distributed.destroy_process_group()
 
 
-def _loop(model: Tiny, body: Any, optimizer: Optimizer, clock: Clock, tokenizer: Any, options: argparse.Namespace) -> None:  # fmt: skip
+def _loop(
+    model: Tiny,
+    body: Any,
+    optimizer: Optimizer,
+    clock: Clock,
+    tokenizer: Any,
+    options: argparse.Namespace,
+) -> None:
     rank, last_saved, start = optimizer.rank, time.monotonic(), time.monotonic()
     while clock.progress() < 1:
         length = LONG if clock.step % 8 == 3 else SHORT

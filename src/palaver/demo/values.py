@@ -3,12 +3,13 @@
 Every word and every longer number belongs to one side, by a checksum of its text: training
 sees one side alone, the measurements use the other.
 """
+# ruff: noqa: E501  (tables of phrases are easier to keep in long lines)
 
 from __future__ import annotations
 
 import random
 import zlib
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 HELD_ONE_IN = 8
@@ -30,7 +31,7 @@ def held(text: str) -> bool:
     return zlib.crc32(b"palaver " + text.encode()) % HELD_ONE_IN == 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def words(held_out: bool) -> tuple[str, ...]:
     """Return the dictionary words of one side."""
     text = (Path(__file__).parent / "words.txt").read_text(encoding="utf-8")
@@ -177,5 +178,5 @@ class Values:
             f"mv {p} {self.path()}", f"touch {p}", f"cd {d}", f"du -sh {d}", f"grep {w} {p}", f"find {d}", f"make {w}", f"pip install {w}",
             f"python {p}", f"sort {p}", f"file {p}", f"ping {w}", f"which {w}", f"man {w}", f"chmod +x {p}", f"stat {p}", f"diff {p} {self.path()}",
             f"{w} --version", f"{w} --help", f"{w} {self.word()}", f"kill {self.number()}", f"sleep {self.rng.randint(1, 60)}", f"npm run {w}",
-            f"cargo {w}", f"docker ps", f"ls {d} | wc -l", f"cat {p} | sort", f"pytest {p}", f"ruff check {d}",
+            f"cargo {w}", "docker ps", f"ls {d} | wc -l", f"cat {p} | sort", f"pytest {p}", f"ruff check {d}",
         ))  # fmt: skip
