@@ -120,6 +120,9 @@ def _numbers(data: dict[str, Any], arch: str) -> None:
             raise Bad(f"it lacks {arch}.{name}")
         if not isinstance(value, int) or not 0 < value <= most:
             raise Bad(f"its {arch}.{name} is {value!r}; 1 to {most:,} are possible")
+    window = data.get(f"{arch}.attention.sliding_window", 0)
+    if isinstance(window, int) and window > 1 << 24:  # the size of llama.cpp's cache overflows
+        raise Bad(f"its {arch}.attention.sliding_window is {window:,}, which is impossible")
     layers = data[f"{arch}.block_count"]
     for key, value in data.items():
         if not key.startswith(f"{arch}."):

@@ -27,6 +27,7 @@ from palaver.engines.llama_cpp.gguf_types import (
 AGAIN = "Download it again."
 MAX_HEADER = 1 << 29  # bytes; the largest known are about 20 MB
 _FIRST_READ = 8 << 20  # a header with 150,000 tokens and their merges takes 6 to 8 MB
+_MAX_PAIRS, _MAX_TENSORS = 1 << 16, 1 << 18  # some hundred and some thousand are usual
 _MAX_NAME = 64  # ggml's GGML_MAX_NAME, its closing zero included
 _U64 = struct.Struct("<Q").unpack_from
 _U32 = struct.Struct("<I").unpack_from
@@ -216,10 +217,10 @@ def _header(at: _Cursor) -> Header:
     tensors = at.u64("the number of tensors")
     pairs = at.u64("the number of metadata pairs")
     left = at.size - at.pos
-    if pairs * 13 > left:  # a key's length, one letter, a type, a value of one byte: 14
-        raise Bad(f"it claims {pairs:,} metadata pairs, more than fit into it")
-    if tensors * 33 > left:
-        raise Bad(f"it claims {tensors:,} tensors, more than fit into it")
+    if pairs > min(left // 14, _MAX_PAIRS):  # a length, a letter, a type, a byte: 14
+        raise Bad(f"it claims {pairs:,} metadata pairs, more than there can be")
+    if tensors > min(left // 33, _MAX_TENSORS):
+        raise Bad(f"it claims {tensors:,} tensors, more than there can be")
     metadata: dict[str, Any] = {}
     kinds: dict[str, str] = {}
     for _ in range(pairs):

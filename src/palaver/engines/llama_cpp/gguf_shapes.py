@@ -103,10 +103,10 @@ _LIKE = re.compile(r"blk\.\d+\.(\w*(?:norm|ssm_)[\w.]*)")
 
 
 def _norms(data: dict[str, Any], arch: str, tensors: tuple[TensorInfo, ...], width: int) -> None:
-    """Check the vectors: norms of the residual stream by its width, others against each other."""
+    """Check norms of the residual stream by its width, others, and states, by each other."""
     alike: defaultdict[str, list[TensorInfo]] = defaultdict(list)
     for tensor in tensors:
-        if len(tensor.shape) != 1:
+        if len(tensor.shape) != 1 and ".ssm_" not in tensor.name:
             continue
         if _RESIDUAL.fullmatch(tensor.name):
             _shape(tensor, (width,))
