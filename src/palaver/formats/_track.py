@@ -38,6 +38,17 @@ class Write(Protocol):
         """
 
 
+class UntrackedError(UserError):
+    """A control token in a prompt that may be somebody's own."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(
+            "a message, tool or file holds the text of a control token of this model, or a part "
+            f"of it, and it can't be told apart from the template's own: {why}",
+            fix="Write the text in another way, for example with a space inside the token.",
+        )
+
+
 class Tracker:
     """Follows texts through one template."""
 
@@ -57,7 +68,7 @@ class Tracker:
     def track(self, plain: str, texts: Sequence[str], write: Write) -> Rendered:
         """Return the prompt with what is literal in it; `plain` is its ordinary rendering.
 
-        `texts` are those that the template did not bring itself. Raises UserError where it
+        `texts` are those that the template did not bring itself. Raises UntrackedError where it
         can't be told whether a control token is the template's.
         """
         if not self._composes and not any(self._control.edges.intersection(t) for t in texts):
@@ -74,12 +85,12 @@ class Tracker:
                 got = _marks.unescaped(write(guard), mark, plain)
             text, places = _marks.spots(got, mark)
             if text != plain and _marks.escaped(got, mark):
-                raise _untracked("the template escapes it")
+                raise UntrackedError("the template escapes it")
             literal, other = _marks.split_by(text, self._control, places)
             extra = self._extra(text, other, write, guard, mark, own) if other else ""
             if not extra:
                 return Rendered(text, _marks.merge(literal))
-        raise _untracked(extra)
+        raise UntrackedError(extra)
 
     def _extra(
         self, text: str, other: Ranges, write: Write, guard: Change, mark: str, own: str
@@ -121,11 +132,3 @@ class Tracker:
             return False  # a mark has changed what the template does: no proof either way
         again, places = _marks.spots(_marks.spots(got, mark)[0], own)
         return again == text and all(a + 1 in places and b - 1 in places for a, b in other)
-
-
-def _untracked(why: str) -> UserError:
-    return UserError(
-        "a message, tool or file holds the text of a control token of this model, or a part of "
-        f"it, and it can't be told apart from the template's own: {why}",
-        fix="Write the text in another way, for example with a space inside the token.",
-    )
