@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pexpect
 import pytest
 from tests.support.gguf import make_tiny
 from tests.support.hub import Hub
@@ -81,3 +85,31 @@ def test_metadata_can_not_reach_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert r"a\x1b[2Jb\u202ec\nd" in said
+
+
+def test_a_terminal_gets_a_bar_and_ctrl_c_keeps_what_arrived(tmp_path: Path) -> None:
+    data = random.Random(1).randbytes(5 << 20)
+    with Hub({REPO: {"tiny-Q8_0.gguf": data}}) as hub:
+        hub.stall["tiny-Q8_0.gguf"] = 3 << 20
+        env = {**os.environ, "PALAVER_HOME": str(tmp_path), "TERM": "xterm-256color"}
+        run = [sys.executable, "-m", "palaver.cli.main", "models", "pull", REPO]
+        with pexpect_spawn([*run, "--endpoint", hub.endpoint], env) as child:
+            child.expect(r"[23]\.1/5\.2 MB", timeout=60)
+            child.sendintr()
+            child.expect(pexpect.EOF, timeout=20)
+            child.close()
+            assert child.exitstatus == 130
+        hub.stall.clear()
+        with pexpect_spawn([*run, "--endpoint", hub.endpoint], env) as child:
+            child.expect("does not begin with the letters GGUF", timeout=60)
+            child.expect(pexpect.EOF, timeout=20)
+    assert hub.downloads()[1] in (f"bytes={2 << 20}-", f"bytes={3 << 20}-")
+
+
+@contextmanager
+def pexpect_spawn(argv: list[str], env: dict[str, str]) -> Iterator[pexpect.spawn]:
+    child = pexpect.spawn(argv[0], argv[1:], env=env, dimensions=(24, 100), encoding="utf-8")
+    try:
+        yield child
+    finally:
+        child.close(force=True)
