@@ -258,6 +258,9 @@ def test_what_is_no_record_is_not_cut(tmp_path):
         with pytest.raises(UserError, match="no record"):
             call(path)
     assert path.read_bytes() == b"Dear reader"
+    path.write_bytes(RECORDS[0] + b"\n" + RECORDS[-1][:-1] * 20)  # longer than what comes
+    append_records(path, RECORDS[1:2])
+    assert path.read_bytes().splitlines() == RECORDS[:2]
     path.write_bytes(b'{"messages": 1}')  # whole, only its newline is missing
     append_records(path, RECORDS[:1])
     assert path.read_bytes() == b'{"messages": 1}\n' + RECORDS[0] + b"\n"

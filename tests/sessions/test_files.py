@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -271,6 +271,14 @@ hostile = st.lists(
 ).map("".join)  # fmt: skip
 
 
+@settings(max_examples=200, deadline=None)
+@example("\\<script>x</script>", "\\<b>", "x")
+@example("\\\\![a](http://x)", "", "`x")
+@example("- ```\n  ```\n<script>x</script>\n", "x", "x")
+@example("> ```\n```\n> ```\n<img src=x>\n```\n<img src=x>", "x", "x")
+@example("    ```\n<img src=x>", "x", "x")
+@example(" ```\n```\n<script>x</script>\n", "x", "x")
+@example("```\n<b>\n````x\n<b>\n````\n<img src=x>", "x", "x")
 @given(hostile, hostile, hostile)
 def test_markdown_of_anything_can_do_nothing(said, title, name):
     message = Message(
