@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyte
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from tests.terminal.screens import History, rows
@@ -109,7 +109,8 @@ def test_what_is_certain_does_not_change(text, data):
     assert styled(runs) + styled(rest) == styled(parse(text)[0])
 
 
-@given(DOCUMENT, st.sampled_from([8, 20, 80]))
+@given(DOCUMENT, st.sampled_from([8, 9, 20, 80]))
+@example("*https://x.y/z(日本", 8)
 @settings(max_examples=300, deadline=None)
 def test_rows_fit(text, width):
     for row in plain(text, width, chop_code=True):

@@ -42,7 +42,7 @@ def test_what_changed_is_written_over():
     terminal.write("before\r\n")
     terminal.painter.update([], ["a", "b", "c"])
     terminal.painter.update(["a"], ["B"])
-    assert terminal.writes[-1] == "\x1b[?2026h\r\x1b[1A\x1b[JB\x1b[?2026l"
+    assert terminal.writes[-1] == "\x1b[?2026h\r\x1b[2K\x1b[A\x1b[2KB\x1b[?2026l"
     assert rows(terminal.screen) == ["before", "a", "B"]
     terminal.painter.update([], [])
     assert rows(terminal.screen) == ["before", "a"]
@@ -72,7 +72,7 @@ def test_suspend_leaves_room_for_others():
     assert rows(terminal.screen) == ["first line", "[notice]", "", "second bold end"]
 
 
-@pytest.mark.parametrize(("columns", "up"), [(40, 1), (10, 5), (30, 1)])
+@pytest.mark.parametrize(("columns", "up"), [(40, 1), (10, 5), (30, 2)])
 def test_rows_of_a_terminal_that_reflows(columns, up):
     """30 and 20 cells take 3 + 2 rows of 10; the cursor is on the last of them."""
     size = [40]
@@ -81,8 +81,7 @@ def test_rows_of_a_terminal_that_reflows(columns, up):
     painter.update([], ["x" * 30, "y" * 20, "z"])
     size[0] = columns
     painter.update([], ["x" * 30, "changed"])
-    climb = f"\x1b[{up}A" if columns == 40 else f"\x1b[{up + (columns == 30)}A"
-    assert climb in writes[-1]
+    assert writes[-1].count("\x1b[A") == up
 
 
 def test_narrower_without_reflow_keeps_finished_rows():

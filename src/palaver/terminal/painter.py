@@ -1,7 +1,7 @@
 """Writes finished rows into the scrollback, and below them rows that are written over.
 
 Inline: no alternate screen, no scroll region. The only control sequences are those for going up,
-erasing to the end of the screen, and the mode of synchronised output (DEC private mode 2026,
+erasing a row or the end of the screen, and the mode of synchronised output (DEC private mode 2026,
 which terminals that lack it ignore). Each paint is one call of `write`.
 """
 
@@ -66,7 +66,10 @@ class Painter:
         grown = same == len(old) - 1 and same < len(new) and not moved
         if grown and new[same].startswith(old[-1]):  # only more text on the last row
             return self._put(out[len(old[-1]) :] + end, sync=False)
-        climb = f"\r\x1b[{up}A\x1b[J" if up else "\r\x1b[J"
+        # Row by row: tmux takes erasing the whole screen for `clear`, and keeps what was on it.
+        climb = "\r\x1b[2K" + "\x1b[A\x1b[2K" * up
+        if moved and up:
+            climb += "\x1b[J"
         return self._put(climb + out + end, sync=True)
 
     def suspend(self) -> list[str]:

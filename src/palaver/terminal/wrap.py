@@ -125,7 +125,9 @@ class Wrapper:
             if size <= room:
                 room -= size
                 continue
-            keep = cells.split(text, room) if room or not at else 0
+            keep = cells.split(text, room)
+            if at and cells.most(text[:keep]) > room:
+                keep = 0  # not even its first glyph
             if keep >= len(text) and at == len(self._word) - 1:
                 return False  # one glyph, wider than the row
             self._row = [*self._word[:at], (text[:keep], style)] if keep else self._word[:at]
@@ -181,8 +183,8 @@ def chop(runs: Sequence[Run], room: int) -> list[list[Run]]:
                 rows[-1].append((text, style))
                 left -= size
                 break
-            keep = cells.split(text, left) if left > 0 else 0
-            if rows[-1] and keep and cells.most(text[:keep]) > left:
+            keep = cells.split(text, left)
+            if rows[-1] and cells.most(text[:keep]) > left:
                 keep = 0
             if keep:
                 rows[-1].append((text[:keep], style))
