@@ -33,6 +33,14 @@ def options(folder: Path, kind: Kind = "llama", **given: Any) -> Options:
     )
 
 
+def wide_heads(path: Path) -> Path:
+    """Write a model whose cache can be quantised: that takes heads of 32 values."""
+    from benchmarks.make_gguf import transformer, write
+
+    shape = transformer("llama", layers=2, embd=64, heads=2, kv=1, head=32, ffn=128, vocab=512)
+    return write(path, shape, "q8_0", 0)
+
+
 async def start(folder: Path, kind: Kind = "llama", **given: Any) -> LlamaCpp:
     """Start an engine."""
     child = Child.start(options(folder, kind, **given), ENVIRONMENT, None)

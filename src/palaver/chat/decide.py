@@ -15,7 +15,11 @@ class Generate(Struct, frozen=True, tag="generate"):
 
 
 class AwaitUser(Struct, frozen=True, tag="await_user"):
-    """The user has to say something; `why`: "empty", "answered", "cut off" (see /continue)."""
+    """The user has to say something.
+
+    `why`: "empty", "answered", "cut off" (see /continue); "unanswered" where the loop stopped
+    before the first word (see /retry).
+    """
 
     why: str
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
 
 from palaver.chat.decide import AwaitUser, next_step
 from palaver.core.events import CallDelta, Event, MessageDone, Prefill, ReasoningDelta, TextDelta
@@ -32,11 +31,12 @@ async def run_turn(
         step = next_step(rows)
         if isinstance(step, AwaitUser):
             return step
-        await take(log, model.respond(visible(rows), tools, sampling), show)
+        if await take(log, model.respond(visible(rows), tools, sampling), show) is None:
+            return AwaitUser("unanswered")  # cancelled before the first word: not asked again
 
 
 async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None:
-    """Write and show one answer as it comes; return its row.
+    """Write and show one answer as it comes; return its row, None where nothing was said.
 
     Two tasks, so that a slow disk or screen never holds up the engine.
     """
@@ -51,10 +51,8 @@ async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None
             if not isinstance(events[-1], MessageDone):
                 await asyncio.sleep(max(0.0, FRAME - (time.perf_counter() - began)))
     finally:
-        if not reader.done():
-            reader.cancel()
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([reader])
+        reader.cancel()  # of no effect where it is done
+        await asyncio.gather(reader, return_exceptions=True)
     await reader  # raises what the model raised
     return row
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from palaver.core.engine import Engine, Token
@@ -11,25 +12,32 @@ from palaver.core.events import Event, MessageDone, Prefill
 from palaver.core.format import Parser
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.messages import Stop
-from palaver.models.ids import Cached, ReplyIds
+from palaver.models.cache import Cache
+from palaver.models.ids import ReplyIds, Sampled
 from palaver.models.prompt import OpenReply, Prompt, text_hash
 from palaver.models.reply import ReplyParts
 
 
 @dataclass
 class Answer:
-    """The state of one answer while it comes. Iterate `events` once, then read the rest."""
+    """The state of one answer while it comes. Iterate `events` once."""
 
-    engine: Engine
+    cache: Cache
     parser: Parser
     prompt: Prompt
     sampling: Sampling
-    peek: Cached
     raw: list[str] = field(default_factory=list)
     sampled_before: int = 0
     parts: ReplyParts = field(default_factory=ReplyParts)
-    cached: list[int] = field(default_factory=list)
     timings: Timings = field(default_factory=Timings)
+    cancelled: bool = False
+    _stop: Stop = "error"
+    _read: int = 0
+
+    @property
+    def engine(self) -> Engine:
+        """The engine that answers."""
+        return self.cache.engine
 
     def go_on_from(self, reply: OpenReply) -> None:
         """Begin inside an earlier reply: its parts are part of the message, its text is raw."""
@@ -37,72 +45,108 @@ class Answer:
         self.sampled_before = reply.sampled
         self.parts.add(self.parser.feed(reply.said))
 
-    async def events(self) -> AsyncIterator[Event]:
+    def cancel(self) -> None:
+        """End it, also before the engine was asked."""
+        self.cancelled = True
+        self.engine.cancel()
+
+    async def events(self) -> AsyncGenerator[Event]:
         """Yield the answer's events, MessageDone last; then raises EngineError if it failed."""
         ids = ReplyIds()
-        stop: Stop = "error"
         failure: EngineError | None = None
-        last = Token()
         try:
-            async for token in self.engine.generate(self.prompt.ids, self.sampling):
-                if token.prefill:
-                    done, total, reused = token.prefill
-                    self.cached = list(self.prompt.ids[:done])
-                    yield Prefill(done, total, reused)
-                    continue
-                ids.add(token)
-                last = token
-                text = self._visible(token.text)
-                if text:
-                    self.raw.append(text)
-                    events = self.parser.feed(text)
-                    self.parts.add(events)
-                    for event in events:
-                        yield event
-                if token.stop:
-                    stop = token.stop  # type: ignore[assignment]
+            async with aclosing(self._generate(ids)) as events:
+                async for event in events:
+                    yield event
         except EngineError as error:
             failure = error
+        except BaseException:
+            self._broken_off()
+            raise
         rest = self.parser.finish()
         self.parts.add(rest)
         for event in rest:
             yield event
-        self.timings = last.timings or Timings()
-        generation = await self._generation(ids, alive=failure is None or not failure.died)
-        yield MessageDone(self.parts.message(stop), generation)
+        sampled, failure = await self._sampled(ids, failure)
+        generation = await self._generation(sampled, alive=failure is None)
+        yield MessageDone(self.parts.message(self._stop), generation)
         if failure:
             raise failure
 
-    def _visible(self, text: str) -> str:
-        """Drop the end token's own text: it says only that the reply is over."""
-        return "" if text in self.engine.tokenizer.eog else text
+    async def _generate(self, ids: ReplyIds) -> AsyncGenerator[Event]:
+        if self.cancelled:  # while the prompt was made, or a saved state restored
+            self._stop = "cancelled"
+            return
+        async for token in self.engine.generate(self.prompt.ids, self.sampling):
+            if token.prefill:
+                self._read, total, reused = token.prefill
+                yield Prefill(self._read, total, reused)
+                continue
+            ids.add(token)
+            self.timings = token.timings or self.timings
+            for event in self._said(token):
+                yield event
+            if token.stop:
+                self._stop = token.stop  # type: ignore[assignment]
 
-    async def _generation(self, ids: ReplyIds, *, alive: bool) -> Generation:
+    def _said(self, token: Token) -> list[Event]:
+        """Parse a token's text. The end token's own text says only that the reply is over."""
+        if not token.text or token.text in self.engine.tokenizer.eog:
+            return []
+        self.raw.append(token.text)
+        events = self.parser.feed(token.text)
+        self.parts.add(events)
+        return list(events)
+
+    def _broken_off(self) -> None:
+        self.cache.broken_off(self.prompt.ids, self._read)
+
+    async def _sampled(
+        self, ids: ReplyIds, failure: EngineError | None
+    ) -> tuple[Sampled, EngineError | None]:
+        """Find the sampled ids, and note what the engine's cache holds."""
+        prompt = list(self.prompt.ids)
+        nothing = Sampled([], not ids.count, [])
+
+        async def peek() -> list[int] | None:
+            return await self.cache.peek(len(prompt) + ids.count)
+
+        if failure and failure.died:
+            self.cache.forget()
+            return nothing, failure
+        if not ids.count:
+            if self._read or failure:
+                self._broken_off()
+            return nothing, failure
+        try:
+            found = await ids.resolve(
+                prompt, self.engine.tokenizer, peek, stops=bool(self.sampling.stop)
+            )
+        except EngineError as error:
+            self.cache.forget()
+            return nothing, failure or error
+        whole = found.exact and not failure and self._stop != "cancelled"
+        self.cache.answered(prompt, found.read, self.timings.reused, whole=whole)
+        return found, failure
+
+    async def _generation(self, sampled: Sampled, *, alive: bool) -> Generation:
         prompt = list(self.prompt.ids)
         ended_by = ""
-        sampled: list[int] = []
-        exact = not ids.count
-        if alive:
-            sampled, exact = await ids.resolve(prompt, self.engine.tokenizer, self.peek)
-            if sampled:
-                text = await self.engine.tokenizer.decode(sampled[-1:])
-                ended_by = text if text in self.engine.tokenizer.eog else ""
-            if ids.count:
-                self.cached = [*prompt, *sampled[:-1]]
-        else:
-            self.cached = []
+        if alive and sampled.ids:
+            text = await self.engine.tokenizer.decode(sampled.ids[-1:])
+            ended_by = text if text in self.engine.tokenizer.eog else ""
         return Generation(
             engine=self.engine.info.fingerprint,
             model=self.engine.info.model,
             grew_from=self.prompt.grew_from,
             kept=self.prompt.kept,
-            added=(*prompt[self.prompt.kept :], *sampled),
-            sampled=self.sampled_before + len(sampled),
+            added=(*prompt[self.prompt.kept :], *sampled.ids),
+            sampled=self.sampled_before + len(sampled.ids),
             raw="".join(self.raw),
             ended_by=ended_by,
             prompt_hash=text_hash(self.prompt.text),
             prompt_chars=len(self.prompt.text),
-            exact=exact,
+            exact=sampled.exact,
             sampling=self.sampling,
             timings=self.timings,
         )

@@ -9,15 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from msgspec import Struct
+
 from palaver.core.engine import Token, Tokenizer
 
 Cached = Callable[[], Awaitable[list[int] | None]]
+
+
+class Sampled(Struct, frozen=True):
+    """The ids of a reply as far as they spell its text, and all that the engine read after it.
+
+    `exact` is False where some are guessed. `read` is what stands in the engine's cache behind
+    the prompt: the last sampled id never does.
+    """
+
+    ids: list[int]
+    exact: bool
+    read: list[int]
 
 
 class ReplyIds:
     """Collects a reply's chunks; `resolve` gives its ids."""
 
     def __init__(self) -> None:
+        """Begin with no chunk."""
         self._chunks: list[tuple[str, tuple[int, ...], int]] = []
         self.count = 0
 
@@ -29,22 +44,28 @@ class ReplyIds:
             self.count = max(self.count, token.count)
 
     async def resolve(
-        self, prompt: list[int], tokenizer: Tokenizer, cached: Cached
-    ) -> tuple[list[int], bool]:
-        """Return the sampled ids and whether all of them are certain."""
+        self, prompt: list[int], tokenizer: Tokenizer, cached: Cached, *, stops: bool = False
+    ) -> Sampled:
+        """Find the sampled ids; `stops` says that a stop string may have cut the text."""
         ids: list[int] = []
         exact = True
         for text, known, count in self._chunks:
-            if len(known) == count:
-                ids += known
-                continue
-            again = await tokenizer.encode(text, special=True)
-            if len(again) == count and (not known or again[-1] == known[-1]):
-                ids += again
-            else:
-                ids += again
-                exact = False
-        return (ids, True) if exact else await self._from_cache(prompt, ids, cached)
+            again = known if len(known) == count else await tokenizer.encode(text, special=True)
+            ids += again
+            fits = len(again) == count and (not known or again[-1] == known[-1])
+            exact = exact and fits
+        if not exact:
+            ids, exact = await self._from_cache(prompt, ids, cached)
+        if not exact:
+            return Sampled(ids, False, [])
+        read = ids[: self.count - 1]
+        ended = await self._ended(ids, tokenizer)
+        if not ended:
+            # Ids behind the text: a stop string's, or the beginning of a character cut in two.
+            # They were sampled, but nobody saw what they say; what goes on begins before them.
+            ids = ids[: self._spelled()]
+            exact = not stops or await self._spells_last(ids, tokenizer)
+        return Sampled(ids, exact, read)
 
     async def _from_cache(
         self, prompt: list[int], guessed: list[int], cached: Cached
@@ -60,3 +81,24 @@ class ReplyIds:
         if len(sampled) >= self.count:
             return sampled[: self.count], True
         return guessed, False
+
+    async def _ended(self, ids: list[int], tokenizer: Tokenizer) -> bool:
+        if len(ids) < self.count or not self._chunks or self._chunks[-1][0]:
+            return False
+        return await tokenizer.decode(ids[-1:]) in tokenizer.eog
+
+    def _spelled(self) -> int:
+        """Return how many tokens had been sampled at the last chunk with text."""
+        total = spelled = 0
+        for text, _, count in self._chunks:
+            total += count
+            spelled = total if text else spelled
+        return spelled
+
+    async def _spells_last(self, ids: list[int], tokenizer: Tokenizer) -> bool:
+        """Say whether the last chunk's ids spell its text: a stop string may have cut a token."""
+        text, count = next(((t, n) for t, _, n in reversed(self._chunks) if t), ("", 0))
+        if not count:
+            return not text
+        said = await tokenizer.decode(ids[-count:])
+        return said in (text, text.lstrip(" "))  # some tokenizers drop a first blank

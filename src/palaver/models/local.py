@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing
 
 from palaver.core.engine import Engine
 from palaver.core.errors import UserError
@@ -18,7 +19,7 @@ from palaver.models.cache import Cache
 from palaver.models.kv import States, common_prefix
 from palaver.models.prompt import OpenReply, Prompt, PromptBuilder
 
-_LARGEST_PEEK = 1 << 29  # bytes of state worth writing only to learn the ids of one reply
+_NOTEWORTHY = 16  # tokens; fewer are read again without a word
 
 
 class LocalModel:
@@ -32,14 +33,18 @@ class LocalModel:
         self.last: Timings | None = None  # of the newest answer
         self._prompts = PromptBuilder(fmt, engine.tokenizer, engine.info.fingerprint)
         self._rate: float | None = None  # seconds a prompt token takes, measured
+        self._answer: Answer | None = None  # the one under way
+        self._cancelled = False
 
     async def respond(
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
     ) -> AsyncIterator[Event]:
         """Answer the log; see `palaver.core.model.Model.respond`."""
+        self._cancelled = False
         prompt = await self._prompts.build(rows, tools)
-        async for event in self._answer(prompt, sampling, None):
-            yield event
+        async with aclosing(self._respond(prompt, sampling, None)) as events:
+            async for event in events:
+                yield event
 
     async def carry_on(
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
@@ -48,13 +53,17 @@ class LocalModel:
 
         The MessageDone holds the whole reply, old part and new; deltas are the new part alone.
         """
+        self._cancelled = False
         reply = await self._prompts.open_reply(rows, tools)
-        async for event in self._answer(reply.prompt, sampling, reply):
-            yield event
+        async with aclosing(self._respond(reply.prompt, sampling, reply)) as events:
+            async for event in events:
+                yield event
 
     def cancel(self) -> None:
         """End the answer under way; its MessageDone says "cancelled" and holds what came."""
-        self.engine.cancel()
+        self._cancelled = True
+        if self._answer:
+            self._answer.cancel()
 
     async def count(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Count:
         """Count the prompt's tokens exactly, by part; the parts sum to the total.
@@ -68,16 +77,26 @@ class LocalModel:
         for role, tokens in await self._prompts.spans(rows, tools):
             turn += role == "user"
             parts.append((role if role == "system" else f"{role} {turn}", tokens))
-        parts.append(("template", len(prompt.ids) - sum(tokens for _, tokens in parts)))
+        rest = len(prompt.ids) - sum(tokens for _, tokens in parts)
+        if rest < 0:  # parts for themselves took more than the whole: the largest is put right
+            i = max(range(len(parts)), key=lambda i: parts[i][1])
+            parts[i] = (parts[i][0], parts[i][1] + rest)
+        parts.append(("template", max(rest, 0)))
         return Count(len(prompt.ids), self.engine.info.context, True, tuple(parts))
 
     async def cost(self, rows: Sequence[Row], tools: Sequence[ToolSpec], draft: str) -> Cost:
-        """Say what sending `draft` would cost: tokens reused and read, and the seconds."""
+        """Say what sending `draft` would cost: tokens reused and read, and the seconds.
+
+        Where a cache can't be cut back `reused` is a lower bound and `broke` says what is lost.
+        """
         prompt = await self._prompts.build([*rows, _draft(rows, draft)], tools)
-        reused = self.cache.reusable(prompt.ids)
-        fresh = len(prompt.ids) - reused
+        reuse = self.cache.reusable(prompt.ids)
+        fresh = len(prompt.ids) - reuse.tokens
         seconds = fresh * self._rate if self._rate is not None else None
-        return Cost(reused, fresh, seconds, prompt.broke)
+        broke = prompt.broke
+        if reuse.lost >= _NOTEWORTHY and not broke:
+            broke = f"this model can't go back to any place: up to {reuse.lost} are read again"
+        return Cost(reuse.tokens, fresh, seconds, broke)
 
     async def warm(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> None:
         """Bring what any next message will stand after into the cache, while the user types."""
@@ -91,9 +110,9 @@ class LocalModel:
         """End the engine."""
         await self.engine.close()
 
-    async def _answer(
+    async def _respond(
         self, prompt: Prompt, sampling: Sampling, reply: OpenReply | None
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
             raise UserError(
@@ -103,28 +122,25 @@ class LocalModel:
             )
         await self.cache.stop_warming()
         async with self.cache.busy:
-            await self.cache.restore(prompt.ids)
+            if not self._cancelled:
+                await self.cache.restore(prompt.ids)
             parser = self.format.parser(reply.opened if reply else prompt.text)
-            answer = Answer(self.engine, parser, prompt, sampling, self._peek)
+            answer = Answer(self.cache, parser, prompt, sampling, cancelled=self._cancelled)
             if reply:
                 answer.go_on_from(reply)
+            self._answer = answer
             try:
-                async for event in answer.events():
-                    yield event
+                async with aclosing(answer.events()) as events:
+                    async for event in events:
+                        yield event
             finally:
-                self.cache.held = answer.cached
+                self._answer = None
                 self._learn(answer.timings)
 
     def _learn(self, timings: Timings) -> None:
         self.last = timings
         if timings.prefilled >= 8 and timings.prefill_seconds > 0:
             self._rate = timings.prefill_seconds / timings.prefilled
-
-    async def _peek(self) -> list[int] | None:
-        info = self.engine.info
-        if len(self.cache.held) * info.kv_bytes_per_token > _LARGEST_PEEK:
-            return None
-        return await self.cache.peek()
 
 
 def _draft(rows: Sequence[Row], text: str) -> Row:
