@@ -48,7 +48,7 @@ FLAGS = (
     Flag("stop", ("--stop",), str, "Text that ends an answer (again for more).", many=True),
     Flag("context", ("--context",), int, "Context size in tokens."),
     Flag(
-        "memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GiB."
+        "memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GB."
     ),
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),

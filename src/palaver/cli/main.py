@@ -71,7 +71,9 @@ def report(error: Exception) -> int:
     """Print an error that the user can act on; return its exit code."""
     from palaver.core.errors import PalaverError
 
-    lines = str(error).splitlines() or [type(error).__name__]
+    from palaver.terminal.escape import visible
+
+    lines = visible(str(error)).splitlines() or [type(error).__name__]
     sys.stderr.write(f"palaver: {lines[0]}\n")
     for line in lines[1:]:
         sys.stderr.write(f"  {line}\n")

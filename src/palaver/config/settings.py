@@ -29,7 +29,7 @@ class Settings:
     model: str | None = _key(None, "model to load: a path, a folder, org/repo[:quant] or a name")
     context: int | None = _key(None, "context size in tokens (default: the model's, at most 8192)")
     threads: int | None = _key(None, "threads for the engine (default: measured)")
-    memory_limit: float | None = _key(None, "refuse models that would take more than this, in GiB")
+    memory_limit: float | None = _key(None, "refuse models that would take more than this, in GB")
     kv_type: str = _key("f16", "type of the KV cache: f16, or q8_0 (half the memory, less exact)")
     kv_disk_gb: float = _key(8.0, "room for saved states on disk, in GiB")
     llama_server: str | None = _key(None, "path of a llama-server binary to use instead")

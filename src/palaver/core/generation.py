@@ -42,9 +42,10 @@ class Generation(Struct, frozen=True, omit_defaults=True):
     The whole sequence (prompt and reply) is the first `kept` ids of the generation that stands
     in row `grew_from` (nothing, if None) followed by `added`. The last `sampled` ids of it were
     sampled by the model. `raw` is their text before parsing, `ended_by` the text of the
-    end-of-generation token that is the last of them ("" where there is none). `prompt_hash` is the BLAKE2b of
-    the prompt's rendered text (UTF-8), `prompt_chars` its length in characters: a later
-    rendering that begins with the same text may take these ids instead of tokenising it again.
+    end-of-generation token that is the last of them ("" where there is none). `prompt_hash` is
+    the BLAKE2b of the prompt's rendered text (UTF-8), `prompt_chars` its length in characters: a
+    later rendering that begins with the same text may take these ids instead of tokenising it
+    again.
     `exact` is False where an engine could not tell every id.
     """
 

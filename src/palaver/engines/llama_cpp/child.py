@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from palaver.core.errors import PalaverError, UserError
+from palaver.engines.llama_cpp.memory import CHECKPOINTS
 from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
 Say = Callable[[Report], None]
@@ -72,6 +73,7 @@ def serve(options: Options, model: ModelFile) -> Any:
     params.warmup = False
     params.verbosity = 1
     params.cache_type_k = params.cache_type_v = _kv_type(options.kv_type)
+    params.n_ctx_checkpoints = CHECKPOINTS
     params.cache_ram_mib = 0  # states are swapped by us, so that what is cached is known
     params.fit_params = False
     params.hostnames = [model.socket]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from palaver.core.errors import UserError
 from palaver.engines.llama_cpp import folders, gguf, memory, vocabulary
@@ -27,11 +28,9 @@ def describe(options: Options) -> ModelFile:
             fix=f"use --context {trained} or less",
         )
     context = -(-wanted // _STEP) * _STEP
-    estimate = memory.estimate(file, context, kv_type=options.kv_type, batch=options.batch)
+    estimate = memory.estimate(file, context, **_memory_settings(options))
     if options.memory_limit is not None:
-        memory.check(
-            options.memory_limit, file, context, kv_type=options.kv_type, batch=options.batch
-        )
+        memory.check(options.memory_limit, file, context, **_memory_settings(options))
     scalars = {k: v for k, v in file.metadata.items() if isinstance(v, str | int | float | bool)}
     tokens = file.tokens()
     bos_id = _token_id(scalars.get("tokenizer.ggml.bos_token_id"), len(tokens))
@@ -58,6 +57,14 @@ def describe(options: Options) -> ModelFile:
         metadata=scalars,
         socket=str(Path(options.folder) / folders.SOCKET),
     )
+
+
+def _memory_settings(options: Options) -> dict[str, Any]:
+    return {
+        "kv_type": options.kv_type,
+        "batch": options.batch,
+        "loras": [Path(path) for path, _ in options.loras],
+    }
 
 
 def _threads() -> int:

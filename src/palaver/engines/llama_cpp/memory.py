@@ -27,7 +27,7 @@ from palaver.engines.llama_cpp.gguf_parse import per_layer
 from palaver.engines.llama_cpp.gguf_types import KV_TYPES
 
 STEP = 256  # llama.cpp rounds contexts up to this many tokens
-CHECKPOINTS = 32  # xllamacpp's default for n_ctx_checkpoints
+CHECKPOINTS = 8  # states that llama.cpp keeps of caches that can't be cut back; 32 is its default
 _PROCESS = 64_000_000  # Python, the wheel's library, its graph and threads (48 MB measured)
 _PER_TOKEN = 640  # bytes of the tokenizer for each token it knows (400 measured)
 _REPACKED_X86 = {"Q4_0", "Q4_K", "IQ4_NL", "MXFP4"}

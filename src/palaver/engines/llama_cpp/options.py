@@ -6,7 +6,7 @@ from msgspec import Struct
 
 
 class Options(Struct, frozen=True, omit_defaults=True):
-    """Settings of one child; sizes in tokens, `memory_limit` in GiB.
+    """Settings of one child; sizes in tokens, `memory_limit` in GB (10^9 bytes).
 
     `context` None takes the smaller of the model's own and 8192. `threads` None lets the child
     choose by measuring how many cores are free. `loras` are (path, scale). `patience` is how many
