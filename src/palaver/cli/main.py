@@ -70,7 +70,6 @@ def start_chat(flags: dict[str, Any]) -> int:
 def report(error: Exception) -> int:
     """Print an error that the user can act on; return its exit code."""
     from palaver.core.errors import PalaverError
-
     from palaver.terminal.escape import visible
 
     lines = visible(str(error)).splitlines() or [type(error).__name__]
