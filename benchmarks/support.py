@@ -307,22 +307,34 @@ class Chat(Terminal):
         while self._shown < pieces:
             self._stream.feed(self.pieces[self._shown][1])
             self._shown += 1
-        at = self.when(lambda rows: answered(rows, said))
+        echoes = len(_echoes(list(self.screen.display), said))
+        fresh = False
+
+        def begun(rows: list[str]) -> bool:
+            """The answer to a new echo: an earlier one may have said the same."""
+            nonlocal fresh
+            found = answered(rows, said)
+            fresh = fresh or not found or len(_echoes(rows, said)) > echoes
+            return found and fresh
+
+        at = self.when(begun)
         self.show()
         return at
 
 
+def _echoes(rows: list[str], said: str) -> list[int]:
+    echo = (PROMPT + said)[: COLUMNS - 5].rstrip()
+    return [i for i, row in enumerate(rows) if row.startswith(echo)]
+
+
 def answered(rows: list[str], said: str) -> bool:
     """Say whether below the last echo of `said` stands something that is an answer."""
-    echo = (PROMPT + said)[: COLUMNS - 5].rstrip()
-    at = next((i for i in range(len(rows) - 1, -1, -1) if rows[i].startswith(echo)), None)
-    if at is None:
+    echoes = _echoes(rows, said)
+    if not echoes:
         return False
-    below = [row.rstrip() for row in rows[at + 1 :]]
-    for row in below:
-        if not row or row.startswith("  "):
-            continue
-        return not row.startswith((PROMPT.rstrip(), "reading", "loading the model", "queued:"))
+    for row in rows[echoes[-1] + 1 :]:
+        if text := row.strip():
+            return not text.startswith((PROMPT.rstrip(), "reading", "loading the", "queued:"))
     return False
 
 
