@@ -113,7 +113,7 @@ def test_windows_states_and_checkpoints_are_counted(tmp_path: Path) -> None:
     short, long = (memory.estimate(swa, n, batch=64).kv for n in (4096, 8192))
     row = 2 * 2 * 16 * 2  # keys and values, kv heads, size, bytes
     assert long - short == 2 * 4096 * row  # two of four layers see everything
-    assert memory.estimate(swa, 8192).checkpoints == 32 * 2 * 64 * row
+    assert memory.estimate(swa, 8192).checkpoints == memory.CHECKPOINTS * 2 * 64 * row
     states = read(make_tiny(tmp_path / "b.gguf", "recurrent"))
     assert memory.estimate(states, 512).kv == memory.estimate(states, 8192).kv > 0
 
