@@ -47,9 +47,7 @@ FLAGS = (
     Flag("seed", ("--seed",), int, "Seed of sampling."),
     Flag("stop", ("--stop",), str, "Text that ends an answer (again for more).", many=True),
     Flag("context", ("--context",), int, "Context size in tokens."),
-    Flag(
-        "memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GB."
-    ),
+    Flag("memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GB."),
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
