@@ -280,17 +280,18 @@ TAGS = r"<\|[^|<>\s]*\|>|<｜[^｜]*｜>|\[/?[A-Z_]+\]|</?[a-z_]+>|<[a-z_]+\|>|<
 
 @pytest.mark.slow
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no ../shared/cases/templates")
-def test_fuzz_peers_templates() -> None:
+@pytest.mark.parametrize("first", range(4))
+def test_fuzz_peers_templates(first: int) -> None:
     """Every template with all its tags as control tokens, and with those that are no plain tag."""
     rounds = refused = literal = 0
-    for path in sorted(SHARED.glob("*.jinja")):
+    for path in sorted(SHARED.glob("*.jinja"))[first::4]:
         text = path.read_text("utf-8")
         tags = frozenset({*re.findall(TAGS, text), "<s>", "</s>"})
         some = frozenset(t for t in tags if not re.fullmatch(r"</?[a-z_]{2,}>", t))
         for control in (tags, some) if FULL else (tags,):
             made = TemplateFormat(text, "<s>", "</s>", control)
-            count = 75 if FULL else 4
+            count = 75 if FULL else 3
             counts = fuzz(made, control, count, 3)
             rounds, refused, literal = rounds + count, refused + counts[0], literal + counts[1]
     assert literal > rounds
-    assert refused < rounds / 50
+    assert refused <= max(2, rounds / 50)
