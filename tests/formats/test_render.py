@@ -141,6 +141,13 @@ def test_calls_are_parted_where_one_an_answer_is_allowed() -> None:
     assert first < text.index(" one") < second < text.index(" two")
 
 
+def test_a_result_of_no_call_is_kept() -> None:
+    calls = said(ToolCall("call_1", "f", "{}"), ToolCall("call_1", "g", "{}"))
+    results = Message("tool", (ToolResult("call_1", "f", "one"), ToolResult("x", "h", "two")))
+    text = make("strict").render([user("x"), calls, results], reply=False).text
+    assert text.count(" one") == text.count(" two") == 1
+
+
 def test_ids_become_nine_letters_where_others_are_refused() -> None:
     text = make("strict").render(CALLS, reply=False).text
     short = text.partition("[RESULT]")[2].partition(" ")[0]

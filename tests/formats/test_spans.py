@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from tests.formats.talks import CALLS, CONTROL, SHARED, TALK, TEMPLATES, WEATHER, said
 
 from palaver.core.errors import UserError
 from palaver.core.messages import Message, Reasoning, Text, assistant, system, user
+from palaver.formats._spans import spans
+from palaver.formats._tokens import ControlTokens
 from palaver.formats.parsers.hermes import HermesParser
 from palaver.formats.parsers.plain import PlainParser
 from palaver.formats.parsers.think import ThinkParser
@@ -77,6 +81,32 @@ def test_spans_of_peers_templates_hold_their_messages() -> None:
         own = [text[a:b] for a, b in spans]
         held = sum(m.text in part for m, part in zip(talk, own, strict=True) if m.text in text)
         assert held == sum(m.text in text for m in talk), (path.name, own)
+
+
+@pytest.mark.parametrize("name", ["hermes", "composed"])
+def test_a_long_conversation_is_rendered_a_few_times_only(name: str) -> None:
+    made = make(name)
+    call = said(*CALLS[2].parts[1:])  # without the reasoning, which one of them drops later
+    talk = [
+        message
+        for n in range(40)
+        for message in (user(f"q {n} ok"), call, CALLS[3], assistant(f"a {n}"))
+    ]
+    text = made.render(talk, reply=False).text
+    want: list[tuple[int, int]] = []
+    for count in range(1, len(talk) + 1):  # slow, and right for a template that changes nothing
+        part = made.render(talk[:count], reply=False).text
+        assert text.startswith(part)
+        want.append((want[-1][1] if want else 0, len(part)))
+    assert made.spans(talk) == want
+    writes = []
+
+    def write(some: Sequence[Message]) -> str:
+        writes.append(len(some))
+        return made.render(some, reply=False).text
+
+    assert spans(talk, write, ControlTokens(CONTROL[name])) == want
+    assert len(writes) < 12
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from palaver.core.messages import Message, Text, ToolCall, ToolResult
+from palaver.core.messages import Message, ToolCall, ToolResult
 from palaver.core.tool import ToolSpec
 
 if TYPE_CHECKING:
@@ -82,8 +82,6 @@ def _one(message: Message, can: Capabilities, change: Change) -> Iterable[dict[s
         for part in message.parts:
             if isinstance(part, ToolResult):
                 yield _result(part, can, change)
-            elif isinstance(part, Text):
-                yield {"role": "tool", "content": change(part.text)}
         return
     entry: dict[str, Any] = {"role": message.role, "content": change(message.text)}
     if message.role == "assistant":
@@ -206,5 +204,9 @@ def _one_call_each(out: list[dict[str, Any]]) -> list[dict[str, Any]]:
                     "tool_calls": [call],
                 }
             )
-            split += [r for r in results if r.get("tool_call_id") == call["id"]]
+            mine = next((r for r in results if r["tool_call_id"] == call["id"]), None)
+            if mine is not None:
+                results.remove(mine)
+                split.append(mine)
+        split += results
     return split

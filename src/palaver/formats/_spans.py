@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from palaver.core.errors import UserError
 from palaver.core.messages import Message, ToolResult
@@ -17,21 +18,29 @@ def spans(
     """Return ranges that follow one another and cover the whole text.
 
     A message ends where the rendering of the conversation up to it ends. Where later messages
-    have changed what a template writes for it, its end is looked for behind its own text.
+    have changed what a template writes for it, its end is looked for behind its own text. What
+    closed one message is taken to close the next of its kind if it stands there, so that a long
+    conversation is not rendered again for every message.
     """
     if not messages:
         return []
     whole = write(messages)
     ends: list[int] = []
+    closings: dict[tuple[str, ...], str] = {}
     at = 0
-    for count in range(1, len(messages) + 1):
-        at = (
-            len(whole)
-            if count == len(messages)
-            else _end(messages[:count], whole, at, write, control)
-        )
+    for count, (message, after) in enumerate(pairwise(messages), 1):
+        own = _last_text(message)
+        kind = (message.role, after.role, "calls" if message.calls else "")
+        place = whole.find(own + closings[kind], at) if own and kind in closings else -1
+        if place >= 0:
+            at = place + len(own) + len(closings[kind])
+        else:
+            start, at = at, _end(messages[:count], whole, at, write, control)
+            place = whole.rfind(own, start, at) if own else -1
+            if place >= 0:
+                closings[kind] = whole[place + len(own) : at]
         ends.append(at)
-    return list(zip([0, *ends[:-1]], ends, strict=True))
+    return list(zip([0, *ends], [*ends, len(whole)], strict=True))
 
 
 def _end(
