@@ -120,6 +120,10 @@ class Chatbot:
             self._busy = False
             events.put(None)
 
+    def save_state(self) -> bool:
+        """Save what the engine's cache holds, for a later start; False if nothing was new."""
+        return self._wait(self._model.cache.save())
+
     def close(self) -> None:
         """End the engine and the store; safe to call twice."""
         if not self._closed:

@@ -121,8 +121,13 @@ def import_(files: tuple[Path, ...]) -> None:
 @click.argument("names", nargs=-1, required=True, metavar="SESSION...")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def delete(names: tuple[str, ...], yes: bool) -> None:
-    """Delete conversations for good; forks keep what they share with them."""
+    """Delete conversations for good, their saved states too.
+
+    Forks keep what they share with them; what you typed stays in the input history.
+    """
     from palaver.cli._store import opened, say, session_numbers
+    from palaver.config import paths
+    from palaver.forget import delete_session
 
     with opened(readonly=False) as store:
         numbers = session_numbers(store, names)
@@ -132,8 +137,9 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
                 say(f"{number:>5}  {known.messages} messages  {known.title or known.preview}")
             click.confirm(f"Delete {len(numbers)} for good?", abort=True)
         for number in numbers:
-            gone = store.delete(number)
-            say(f"session {number} is gone ({gone} entries)")
+            gone, states = delete_session(store, number, paths.kv_dir())
+            held = f", {states} saved states" if states else ""
+            say(f"session {number} is gone ({gone} entries{held})")
         if not store.db.checkpoint(truncate=True):
             say("Another palaver is reading; the last traces go when it ends.")
 
