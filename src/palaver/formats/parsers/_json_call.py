@@ -112,6 +112,9 @@ class JsonCall:
         self._close(CUT_OFF)
 
     def _object(self, text: str, at: int) -> int:
+        if text[at] != "{":
+            self._step = self._broken
+            return at
         self._step = self._before_key
         return at + 1
 

@@ -2,7 +2,8 @@
 
 The dialect of Hermes 2 Pro, Qwen 2.5, Qwen 3 and many others
 (https://github.com/NousResearch/Hermes-Function-Calling). White space around the tags belongs
-to the tags; a `<tool_call>` that no `{` follows is text.
+to the tags. What stands between the tags and is no object is a call with an error; without a
+closing tag nearby a `<tool_call>` that no `{` follows is text, and at a reply's very end nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from palaver.formats.parsers._json_call import JsonCall
 from palaver.formats.parsers.think import ThinkParser
 
 _CLOSE = "</tool_call>"
-_OPEN = Markers("<tool_call>", "\n<tool_call>", "\n\n<tool_call>")
+_OPEN = Markers("<tool_call>")
+_NEAR = 256  # characters in which a tag that no object follows must close to be a call
 
 
 class HermesParser(ThinkParser):
@@ -22,32 +24,44 @@ class HermesParser(ThinkParser):
         """`opened`: the prompt has written `<think>` already."""
         super().__init__(opened=opened)
         self._calls = 0
-        self._tag: list[str] = []  # an opening tag and what follows while it may be text
+        self._tag = ""  # an opening tag while it may be text
+        self._gaps: list[str] = []  # white space while it may belong to a tag
         self._call: JsonCall | None = None
 
     def _body(self) -> None:
         end, behind = _OPEN.cut(self._text, self._at)
-        self._say(self._text[self._at : end])
+        text = self._text[self._at : end]
+        bare = text.rstrip()
+        if bare:
+            self._say("".join(self._gaps) + bare)
+            self._gaps = []
+        self._gaps.append(text[len(bare) :])
         self._at = behind
         if behind > end:
-            self._tag = [self._text[end:behind]]
+            self._tag = "".join(self._gaps) + self._text[end:behind]
+            self._gaps = []
             self._step = self._tagged
 
     def _tagged(self) -> None:
-        """Behind `<tool_call>`: is there an object?"""
+        """Behind `<tool_call>`: is there an object, or another thing that a tag closes?"""
         at = blank_end(self._text, self._at)
-        self._tag.append(self._text[self._at : at])
+        self._gaps.append(self._text[self._at : at])
         self._at = at
         if at == len(self._text):
             return
-        if self._text[at] == "{":
+        close = self._text.find(_CLOSE, at, at + _NEAR)
+        again = self._text.find("<tool_call>", at, close if close >= 0 else at + _NEAR)
+        if self._text[at] == "{" or (close >= 0 and again < 0):
             self._call = JsonCall(self._calls, _CLOSE, self._emit)
             self._calls += 1
             self._step = self._inside
+        elif again < 0 and len(self._text) - at < _NEAR:
+            return
         else:
-            self._say("".join(self._tag))
+            self._say(self._tag + "".join(self._gaps))
             self._step = self._body
-        self._tag = []
+        self._tag = ""
+        self._gaps = []
 
     def _inside(self) -> None:
         assert self._call is not None
@@ -74,9 +88,10 @@ class HermesParser(ThinkParser):
             self._call = None
         elif self._step == self._closing:
             self._say("" if _CLOSE.startswith(rest) else rest)  # a tag that was cut off
-        elif self._tag:
-            self._say("".join(self._tag) + rest)
-            self._tag = []
+        elif self._step == self._tagged:
+            self._say(self._tag + "".join(self._gaps) + rest if rest else "")
+        elif self._step == self._body:
+            self._say("".join(self._gaps) + rest)
         else:
             super()._end(rest)
 

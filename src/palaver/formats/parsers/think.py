@@ -19,7 +19,7 @@ class ThinkParser(StepParser):
         """`opened`: the prompt has written `<think>` already."""
         super().__init__()
         self._blank: list[str] = []
-        self._again = opened  # a model may repeat the tag that its prompt wrote
+        self._again = True  # a model may repeat the tag that it or its prompt wrote
         self._step = self._opened if opened else self._start
 
     def _start(self) -> None:
@@ -40,7 +40,7 @@ class ThinkParser(StepParser):
             self._blank.clear()
 
     def _opened(self) -> None:
-        """Behind `<think>`: white space, and the tag once more if the prompt had it."""
+        """Behind `<think>`: white space, and perhaps the tag once more."""
         self._at = blank_end(self._text, self._at)
         here = starts(self._text, self._at, _OPEN) if self._again else False
         if here:
