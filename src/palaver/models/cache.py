@@ -15,10 +15,11 @@ from palaver.models.kv import State, States, common_prefix, serves
 _WORTH = 32  # tokens; fewer are read faster than a saved state is
 _LARGEST_PEEK = 1 << 29  # bytes of state worth writing only to learn the ids of one reply
 # llama.cpp keeps a copy of a cache that can't be cut back, 4 tokens before the end of each
-# prompt of 64 or more (create_checkpoint in tools/server/server-context.cpp, b11549); with a
-# sliding window it goes on one token before that copy's end.
+# prompt (create_checkpoint in tools/server/server-context.cpp, b11549). With a sliding window it
+# goes on one or two tokens before that copy's end, and does so, too, where it could go on from
+# the cache's own end but that is still within the window.
 _MARK_BEFORE_END = 4
-_MARK_FROM = 64
+_WINDOW_MARK_BEFORE_END = 6
 _MARKS = 31
 
 
@@ -67,11 +68,12 @@ class Cache:
     def in_slot(self, ids: Sequence[int]) -> int:
         """Return how many of `ids` the engine's cache itself can serve."""
         held = self._held
+        info = self.engine.info
         common = common_prefix(held.ids, list(ids))
+        whole = held.whole and (not info.window or common > info.window)
         return serves(
-            len(ids), common, len(held.ids), held.marks,
-            cut_back=self.engine.info.cut_back, whole=held.whole,
-        )  # fmt: skip
+            len(ids), common, len(held.ids), held.marks, cut_back=info.cut_back, whole=whole
+        )
 
     def reusable(self, ids: Sequence[int]) -> Reuse:
         """Return how many of `ids` need not be read: cached, or saved on disk.
@@ -98,9 +100,10 @@ class Cache:
     ) -> None:
         """Note that the engine has read `prompt` and then `sampled`; `reused` was there before."""
         marks = [mark for mark in self._held.marks if mark <= reused]
-        mark = len(prompt) - _MARK_BEFORE_END
-        if mark > reused and len(prompt) >= _MARK_FROM:
-            marks.append(mark - bool(self.engine.info.window))
+        window = self.engine.info.window
+        mark = len(prompt) - (_WINDOW_MARK_BEFORE_END if window else _MARK_BEFORE_END)
+        if mark > reused:
+            marks.append(mark)
         self._held = Held([*prompt, *sampled], whole, tuple(marks[-_MARKS:]))
 
     def broken_off(self, prompt: Sequence[int], read: int) -> None:
