@@ -6,6 +6,8 @@ import asyncio
 import datetime
 from pathlib import Path
 
+import msgspec
+
 from palaver import demo
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
@@ -35,6 +37,17 @@ def model_path(settings: Settings) -> Path:
     from palaver.engines.hub import resolve
 
     return resolve(settings.model, paths.models_dir())
+
+
+def check_model(settings: Settings) -> None:
+    """Check the file of the model and the memory it would take, without loading it.
+
+    Raises UserError, EngineError as loading would.
+    """
+    from palaver.engines.llama_cpp.describe import describe
+
+    options = engine_options(settings)
+    describe(msgspec.structs.replace(options, threads=options.threads or 1))
 
 
 def engine_options(settings: Settings) -> Options:

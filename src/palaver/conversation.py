@@ -107,6 +107,11 @@ class Conversation:
                 elif isinstance(part, Reasoning):
                     await self.journal("reasoning", part.text)
 
+    def stand_back(self) -> None:
+        """End `stand_in` where nothing took the row's place."""
+        self._below = None
+        self._piece = 0
+
     async def undo(self, turns: int = 1) -> int:
         """Step back before the newest `turns` turns; return how many there were."""
         count = await self.store.run(Store.undo, self.session, turns)
@@ -152,8 +157,31 @@ class Conversation:
     async def before_last_turn(self) -> Row:
         """Stand before the newest user message, to say it in other words; return that row."""
         row = self.last_turn()
-        await self.go_to(row.parent)
+        await self._stand(row.parent, self._set_since(row))
         return row
+
+    async def at_last_turn(self) -> Row:
+        """Stand at the newest user message, to have it answered again; return that row."""
+        row = self.last_turn()
+        since = self.rows[self.rows.index(row) + 1 :]
+        if any(_role(r) not in (None, "system") for r in since):
+            await self._stand(row.id, self._set_since(row))
+        return row
+
+    def _set_since(self, row: Row) -> list[Entry]:
+        """Return what was set after `row` by /system and /trim: it stays set."""
+        since = [r.entry for r in self.rows[self.rows.index(row) + 1 :]]
+        return [
+            entry
+            for entry in since
+            if isinstance(entry, Compaction)
+            or (isinstance(entry, Message) and entry.role == "system")
+        ]
+
+    async def _stand(self, row: int | None, entries: Sequence[Entry]) -> None:
+        await self.go_to(row)
+        for entry in entries:
+            await self.append(entry)
 
     async def trim(self, turns: int) -> int:
         """Hide the oldest `turns` turns from the model; return how many messages that were."""

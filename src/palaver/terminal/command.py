@@ -49,7 +49,8 @@ def find(name: str) -> Command:
 
         near = difflib.get_close_matches(name, names(), 1, 0.5)
         hint = f"did you mean /{near[0]}?" if near else "/help lists all commands"
-        raise UserError(f"there is no command /{name}", fix=hint) from None
+        hint += " (// sends a line that begins with a slash)"
+        raise UserError(f"there is no command /{name[:60]}", fix=hint) from None
     return command
 
 
@@ -58,18 +59,15 @@ def split(line: str) -> tuple[str, str] | None:
 
     `//` begins a line that begins with a slash; `:name` is read as `/name` where there is one.
     """
-    if line.startswith("//"):
+    if line.startswith("//") or not line.startswith(("/", ":")):
         return None
-    name, _, argument = line[1:].partition(" ")
-    head, newline, tail = name.partition("\n")
-    if newline:
-        name, argument = head, f"{tail} {argument}".strip()
-    name = name.replace("-", "_")
-    if line.startswith("/") and line != "/":
-        return name, argument.strip()
-    if line.startswith(":") and name in names():
-        return name, argument.strip()
-    return None
+    words = line[1:].split(maxsplit=1)
+    if not words or line[1].isspace():
+        return None
+    name = words[0].replace("-", "_")
+    if line.startswith(":") and name not in names():
+        return None
+    return name, words[1].strip() if len(words) > 1 else ""
 
 
 def said(line: str) -> str:

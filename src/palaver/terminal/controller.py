@@ -4,61 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 from palaver import assemble
-from palaver.chat.decide import next_step
+from palaver.chat.decide import Generate, next_step
 from palaver.chat.run import run_turn, take
 from palaver.config.settings import Settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.events import Event
-from palaver.core.generation import Generation, Sampling
+from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message, user
 from palaver.core.model import Cost
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
+from palaver.sessions.store import Store
+from palaver.terminal import command
+from palaver.terminal.lines import UNANSWERED
+from palaver.terminal.screen import Screen
 
-
-class Screen(Protocol):
-    """How a front end shows things. All texts but `events` are the program's own, escaped."""
-
-    def note(self, text: str) -> None:
-        """Show what the program has to say."""
-
-    def error(self, error: Exception) -> None:
-        """Show what went wrong and what to do."""
-
-    def page(self, text: str) -> None:
-        """Show a longer text."""
-
-    def begin(self, what: str) -> None:
-        """An answer begins; `what` is shown until its first token."""
-
-    def show(self, events: Sequence[Event]) -> None:
-        """Show a frame of the answer under way."""
-
-    def end(self, row: Row | None) -> None:
-        """The answer is over; `row` is what was stored of it."""
-
-    def said(self, text: str, *, again: bool) -> None:
-        """Show what the user said, where they did not just type it themselves."""
-
-    def offer(self, text: str) -> None:
-        """Put text into the input line, to be changed and sent."""
-
-    def changed(self) -> None:
-        """Model, session or cost changed: header and status line may be out of date."""
-
-    async def edit(self, text: str) -> str | None:
-        """Let the user change a text in their editor; None where nothing was saved."""
-
-    def clear(self) -> None:
-        """Clear the screen where that is possible."""
+T = TypeVar("T")
+_SETTLED = 1.0  # seconds after an answer before anything is done behind the prompt
+_IDLE = 8.0  # seconds more before the cache's state is written to disk
+_CUT = "the last answer had been cut off; /continue goes on with it"
 
 
 class Controller:
@@ -71,12 +43,16 @@ class Controller:
         self.sampling: Sampling = assemble.sampling(settings)
         self.model: LocalModel | None = None
         self.cost: Cost | None = None
+        self.uncounted = ""  # why the next turn's cost can't be told
         self.busy = False
         self._vault = Vault(keep=not flags.get("no_save"))
+        self._store: AsyncStore | None = None
         self._conversation: Conversation | None = None
         self._loading: asyncio.Task[LocalModel] | None = None
+        self._ending: LocalModel | None = None
         self._idle: asyncio.Task[None] | None = None
-        self._stopped = False
+        self._halt = asyncio.Event()
+        self._halting: asyncio.Task[None] | None = None
 
     @property
     def opened(self) -> bool:
@@ -90,6 +66,14 @@ class Controller:
             raise UserError("the session store is not open")
         return self._conversation
 
+    @property
+    def state(self) -> str:
+        """What the model does, where it can't answer yet."""
+        if self.model is not None:
+            return "ready"
+        failed = self._loading is not None and self._loading.done()
+        return "no model: /model NAME loads one" if failed else "loading the model"
+
     # -- beginning and end ---------------------------------------------------------------
 
     async def open(self, waiting: Any = None) -> None:
@@ -98,8 +82,8 @@ class Controller:
         if self.settings.output:
             from palaver.capture.output import check_output
 
-            check_output(Path(self.settings.output))
-        store = await AsyncStore.open(self._vault.path)
+            check_output(Path(self.settings.output).expanduser())
+        store = self._store = await AsyncStore.open(self._vault.path)
         recovered: Row | None = None
         if self.flags.get("resume"):
             from palaver.terminal.sessions import number_of
@@ -111,8 +95,18 @@ class Controller:
                 store, self.settings.system, self.settings.model or assemble.TINY
             )
         self._load(waiting)
+        if self.flags.get("resume"):
+            self.show_resumed(recovered)
+
+    def show_resumed(self, recovered: Row | None) -> None:
+        """Show where a session that is gone on with stands."""
+        from palaver.terminal.sessions import recap
+
+        self.screen.recap(recap(self.conversation.rows))
         if recovered:
-            self.screen.note("the last answer had been cut off; /continue goes on with it")
+            self.screen.note(_CUT)
+        elif self.waits_for_answer():
+            self.screen.note(UNANSWERED)
 
     def _load(self, waiting: Any = None) -> None:
         self.model = None
@@ -129,12 +123,11 @@ class Controller:
         error = task.exception()
         if error is None:
             self.model = task.result()
-            self.screen.changed()
-        elif isinstance(error, PalaverError):
-            self.screen.error(error)
-            self.screen.changed()
-        else:
+        elif not isinstance(error, PalaverError):
             raise error
+        elif not self.busy:  # else it is raised where the model is waited for
+            self.screen.error(error)
+        self.screen.changed()
 
     async def ready(self) -> LocalModel:
         """Wait for the model. Raises what loading raised."""
@@ -142,22 +135,34 @@ class Controller:
             raise UserError("no model is loaded", fix="/model NAME loads one")
         return await asyncio.shield(self._loading)
 
-    async def close(self) -> None:
-        """Save what is cached, write the capture, end the engine; nothing is lost by it."""
-        await self.settle()
-        with suppress(PalaverError):
-            if self._conversation:
-                await self.capture()
+    async def _unload(self) -> None:
+        """End the model, or its loading; what is cached is saved."""
         if self._loading and not self._loading.done():
             self._loading.cancel()
             with suppress(asyncio.CancelledError, PalaverError):
                 await self._loading
-        if self.model:
+        self._ending, self.model = self.model, None
+        if self._ending:
             with suppress(EngineError, OSError):
-                await self.model.cache.save()
-            await self.model.close()
+                await self._ending.cache.save()
+            await self._ending.close()
+
+    def hurry(self) -> None:
+        """End the engine at once, though its state is being saved: it is a cache."""
+        if self._ending:
+            self._halting = asyncio.create_task(self._ending.close())
+
+    async def close(self) -> None:
+        """Save what is cached, write the capture, end the engine; nothing is lost by it."""
+        await self.settle()
         if self._conversation:
-            await self._conversation.store.close()
+            try:
+                await self.capture()
+            except PalaverError as error:
+                self.screen.error(error)
+        await self._unload()
+        if self._store:
+            await self._store.close()
         self._vault.close()
 
     # -- turns ---------------------------------------------------------------------------
@@ -180,58 +185,90 @@ class Controller:
         conversation = self.conversation
         view = conversation.view
         if not view or not _cut_off(view[-1]):
-            raise UserError("the last answer is complete", fix="/retry asks for another one")
+            raise UserError("there is no cut-off answer", fix="/retry asks for another one")
         row = view[-1]
 
         async def work(model: LocalModel) -> None:
             answer = model.carry_on(view, (), self.sampling)
-            await conversation.stand_in(row)
-            await take(conversation, answer, self.screen.show)
+            first = await anext(answer)  # what can't be gone on with fails here, nothing moved
+            try:
+                await conversation.stand_in(row)
+                await take(conversation, _chain(first, answer), self.screen.show)
+            finally:
+                conversation.stand_back()
 
         await self._work(work)
 
     async def _work(self, work: Callable[[LocalModel], Awaitable[None]]) -> None:
         """Do the model's work with the screen around it; start its engine again if it died."""
         await self.settle()
-        self.busy, self._stopped = True, False
-        before = self.conversation.rows[-1] if self.conversation.rows else None
+        before = self._tip()
+        failure: EngineError | None = None
+        self.busy = True
+        self._halt.clear()
         self.screen.begin("loading the model" if self.model is None else "reading")
         try:
-            model = await self.ready()
-            if not self._stopped:
+            model = await self._unless_stopped(self.ready())
+            if model is not None:
+                if not model.engine.alive:
+                    await model.cache.restart()  # it died between two turns: nothing to tell of
                 await work(model)
         except EngineError as error:
-            self.screen.error(error)
-            if error.died:
-                await self._revive()
+            failure = error
         finally:
             self.busy = False
-            rows = self.conversation.rows
-            new = rows[-1] if rows and rows[-1] is not before else None
-            self.screen.end(new)
-        if new:
-            await self.capture()
+            tip = self._tip()
+            self.screen.end(None if tip is before else tip)
+        if failure:
+            await self._recover(failure)
+        elif tip is before:
+            self.screen.note(f"stopped; {UNANSWERED}")
         self._idle = asyncio.create_task(self._tend())
 
-    async def _revive(self) -> None:
-        if self.model is None:
-            return
-        self.screen.note("starting the engine again")
-        try:
-            await self.model.cache.restart()
-        except PalaverError as error:
-            self.screen.error(error)
-            return
-        self.screen.note("the engine is back; /continue goes on, /retry asks again")
+    def _tip(self) -> Row | None:
+        rows = self.conversation.rows
+        return rows[-1] if rows else None
+
+    async def _recover(self, failure: EngineError) -> None:
+        """Say what happened to the engine and start it again."""
+        self.screen.error(failure)
+        model = self.model
+        if model and failure.died:
+            self.screen.note("starting the engine again")
+            try:
+                await model.cache.restart()
+            except PalaverError as error:
+                self.screen.error(error)
+                return
+            self.screen.note("the engine is back")
+        if self.waits_for_answer():
+            self.screen.note(UNANSWERED)
 
     def stop(self) -> bool:
         """End the answer under way within a token; False if there is none."""
         if not self.busy:
             return False
-        self._stopped = True
-        if self.model:
-            self.model.cancel()
+        self._halt.set()
+        if self._halting is None or self._halting.done():
+            self._halting = asyncio.create_task(self._cancel())
         return True
+
+    async def _cancel(self) -> None:
+        """Cancel until it is over: the engine may not have been asked yet when the user stops."""
+        while self.busy:
+            if self.model:
+                self.model.cancel()
+            await asyncio.sleep(0.02)
+
+    async def _unless_stopped(self, work: Awaitable[T]) -> T | None:
+        """Wait for something that can't be cancelled by the model; None if the user stops."""
+        task, halt = asyncio.ensure_future(work), asyncio.ensure_future(self._halt.wait())
+        try:
+            await asyncio.wait({task, halt}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            halt.cancel()
+            task.cancel()
 
     # -- between turns -------------------------------------------------------------------
 
@@ -244,35 +281,36 @@ class Controller:
         self._idle = None
 
     async def _tend(self) -> None:
-        """What is worth doing while the user reads: save the state, mind the threads."""
-        await asyncio.sleep(1.0)
-        model = self.model
-        if model is None:
-            return
+        """What is worth doing while the user reads: mind the threads, save the state."""
+        await asyncio.sleep(_SETTLED)
         try:
-            if not self.flags.get("no_save"):
-                await asyncio.shield(model.cache.save())
-            threads = await model.engine.better_threads()
-            if threads is not None:
-                await asyncio.shield(model.cache.restart(threads))
+            if self.model and (threads := await self.model.engine.better_threads()) is not None:
+                await asyncio.shield(self.model.cache.restart(threads))
                 self.screen.changed()
-            await self.conversation.store.run(_tidy)
-        except EngineError as error:
-            self.screen.error(error)
-            if error.died:
-                await self._revive()
+            await self.conversation.store.run(Store.tidy)
+            await asyncio.sleep(_IDLE)
+            if self.model and not self.flags.get("no_save"):
+                await asyncio.shield(self.model.cache.save())
+        except (EngineError, OSError):
+            return  # the next turn meets it, starts the engine again or says why it can't
 
     async def estimate(self, draft: str) -> Cost | None:
         """Say what sending `draft` would cost; None while it can't be known."""
         if self.model is None or self.busy or self._conversation is None:
             return None
-        self.cost = await self.model.cost(self.conversation.view, (), draft)
+        said = "" if command.split(draft.strip()) else command.said(draft.strip())
+        try:
+            self.cost = await self.model.cost(self.conversation.view, (), said)
+            self.uncounted = ""
+        except PalaverError as error:
+            self.cost, self.uncounted = None, str(error).partition("\n")[0]
         return self.cost
 
     async def warm(self) -> None:
         """Bring the conversation into the engine's cache while the user types."""
         if self.model and not self.busy and self._conversation:
-            await self.model.warm(self.conversation.view, ())
+            with suppress(PalaverError):  # what is wrong is said when the user sends something
+                await self.model.warm(self.conversation.view, ())
 
     # -- settings, sessions, capture -----------------------------------------------------
 
@@ -284,23 +322,39 @@ class Controller:
     async def use_model(self, name: str | None, **values: Any) -> None:
         """Load another model, or the same with other settings; the conversation goes on.
 
-        The old one stays if the new one can't be found.
+        Raises what loading it raised; the one before is loaded again then.
         """
-        settings = dataclasses.replace(self.settings, model=name, **values)
-        await asyncio.to_thread(assemble.model_path, settings)
+        before = self.settings
+        settings = dataclasses.replace(before, model=name, **values)
+        await asyncio.to_thread(assemble.check_model, settings)
         await self.settle()
-        if self.model:
-            with suppress(EngineError, OSError):
-                await self.model.cache.save()
-            await self.model.close()
+        await self._unload()
         self.settings = settings
-        self._load()
-        await self.ready()
+        self.busy = True
+        self._halt.clear()
+        self.screen.begin("loading the model")
+        try:
+            self._load()
+            if await self._unless_stopped(self.ready()) is None:
+                raise UserError("loading was stopped")
+        except BaseException:
+            await self._unload()
+            self.settings = before
+            self._load()
+            self.screen.note("the model before is loaded again")
+            raise
+        finally:
+            self.busy = False
+            self.screen.end(None)
+        conversation = self.conversation
+        await conversation.store.run(Store.set_model, conversation.session, name)
 
     async def switch(self, conversation: Conversation) -> None:
         """Go on in another session; what the cache holds of this one is saved first."""
         await self.settle()
         old = self.conversation
+        if old.session != conversation.session:
+            await self.capture()
         if self.model:
             with suppress(EngineError, OSError):
                 await self.model.cache.save()
@@ -310,7 +364,10 @@ class Controller:
         self.screen.changed()
 
     async def capture(self, path: Path | None = None) -> str | None:
-        """Append the session's records to `path`, or to --output; say what was written."""
+        """Append the session's record to `path`, or to --output; say what was written.
+
+        Done when a conversation is left, so that it stands in the file once, as it ended.
+        """
         target = path or (Path(self.settings.output) if self.settings.output else None)
         if target is None:
             return None
@@ -319,27 +376,22 @@ class Controller:
         return await save_session(
             self.conversation.store,
             self.conversation.session,
-            target,
+            target.expanduser(),
             signing=assemble.signing(self.settings),
             no_system=bool(self.flags.get("no_system")),
         )
 
     def waits_for_answer(self) -> bool:
         """Say whether the log ends with something that was not answered."""
-        return type(next_step(self.conversation.rows)).__name__ == "Generate"
+        return isinstance(next_step(self.conversation.rows), Generate)
 
-    def last_generation(self) -> Generation | None:
-        """Return how the newest answer came to be."""
-        for row in reversed(self.conversation.rows):
-            if row.generation:
-                return row.generation
-        return None
+
+async def _chain(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    yield first
+    async for event in rest:
+        yield event
 
 
 def _cut_off(row: Row) -> bool:
     entry = row.entry
     return isinstance(entry, Message) and entry.role == "assistant" and entry.stop != "end"
-
-
-def _tidy(store: Any) -> bool:
-    return bool(store.tidy())

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from prompt_toolkit.enums import DEFAULT_BUFFER
-from prompt_toolkit.filters import completion_is_selected, has_focus, is_searching
+from prompt_toolkit.filters import (
+    completion_is_selected,
+    has_focus,
+    has_selection,
+    is_searching,
+    vi_navigation_mode,
+)
 from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.key_binding.key_processor import KeyPressEvent
 
@@ -21,10 +27,14 @@ def bindings(app: App) -> KeyBindings:
     @keys.add("enter", filter=typing & ~completion_is_selected)
     def _send(event: KeyPressEvent) -> None:
         buffer = event.current_buffer
-        text = buffer.text
+        # Bytes that are no UTF-8 come as lone surrogates, which no file and no model takes.
+        text = buffer.text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        if text != buffer.text:
+            buffer.text = text
         if text.strip():
             buffer.append_to_history()
         buffer.reset()
+        event.app.vi_state.reset()  # the next line begins in insert mode, as in a shell
         app.submit(text)
 
     @keys.add("enter", filter=typing & completion_is_selected)
@@ -49,6 +59,15 @@ def bindings(app: App) -> KeyBindings:
 
     @keys.add("c-o", filter=typing)
     def _reasoning(_event: KeyPressEvent) -> None:
-        app.toggle_reasoning()
+        app.stage.toggle_reasoning()
+
+    @keys.add("c-z")
+    def _suspend(event: KeyPressEvent) -> None:
+        event.app.suspend_to_background()
+
+    @keys.add("c-x", "c-e", filter=typing & ~has_selection)
+    @keys.add("v", filter=typing & vi_navigation_mode & ~has_selection)
+    def _editor(event: KeyPressEvent) -> None:
+        event.current_buffer.open_in_editor()  # what was saved stands in the line, not sent yet
 
     return keys

@@ -8,10 +8,9 @@ from prompt_toolkit.application import Application
 from prompt_toolkit.buffer import Buffer
 from prompt_toolkit.enums import DEFAULT_BUFFER, EditingMode
 from prompt_toolkit.filters import Condition
-from prompt_toolkit.formatted_text import AnyFormattedText, StyleAndTextTuples
+from prompt_toolkit.formatted_text import StyleAndTextTuples
 from prompt_toolkit.history import History
-from prompt_toolkit.key_binding import KeyBindings, merge_key_bindings
-from prompt_toolkit.key_binding.bindings.open_in_editor import load_open_in_editor_bindings
+from prompt_toolkit.key_binding import KeyBindings
 from prompt_toolkit.layout import (
     BufferControl,
     ConditionalContainer,
@@ -33,17 +32,16 @@ from prompt_toolkit.styles import Style
 from prompt_toolkit.widgets import SearchToolbar
 
 PROMPT = "you> "
-_MENU = 8  # rows kept free below the input line while completions are shown
+STATUS = 2  # rows that the status line may take
+MENU = 8  # rows kept free below the input line while completions are shown
 
 _STYLE = Style.from_dict({"status": "fg:ansibrightblack", "prompt": "bold"})
 _PLAIN = Style.from_dict({})
 
-Text = Callable[[], AnyFormattedText]
-
 
 def make_application(
-    tail: Text,
-    status: Text,
+    tail: Callable[[], StyleAndTextTuples],
+    status: Callable[[], str],
     keys: KeyBindings,
     history: History,
     output: Output,
@@ -56,34 +54,17 @@ def make_application(
     `tail` is what stands above the input line and is redrawn, `status` the line below it.
     """
     buffer = Buffer(name=DEFAULT_BUFFER, history=history, multiline=True, tempfile_suffix=".md")
-    search = SearchToolbar()
-    control = BufferControl(
-        buffer=buffer,
-        search_buffer_control=search.control,
-        input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor()],
-    )
-
-    def height() -> Dimension:
-        return Dimension(min=_MENU) if buffer.complete_state else Dimension()
-
-    entry = Window(
-        control,
-        height=height,
-        get_line_prefix=_prefix,
-        wrap_lines=True,
-        dont_extend_height=True,
-        style="class:input",
-    )
+    search = SearchToolbar(ignore_case=True)
+    entry = _entry(buffer, search, output)
     above = ConditionalContainer(
         Window(FormattedTextControl(tail), wrap_lines=True, dont_extend_height=True),
         Condition(lambda: bool(tail())),
     )
-    menu = Float(CompletionsMenu(max_height=_MENU, scroll_offset=1), xcursor=True, ycursor=True)
-    below = Window(FormattedTextControl(status), height=1, style="class:status")
-    body = FloatContainer(HSplit([above, entry, search, below]), [menu])
+    menu = Float(CompletionsMenu(max_height=MENU, scroll_offset=1), xcursor=True, ycursor=True)
+    body = FloatContainer(HSplit([above, entry, search, _below(status)]), [menu])
     application: Application[None] = Application(
         Layout(body, focused_element=entry),
-        key_bindings=merge_key_bindings([load_open_in_editor_bindings(), keys]),
+        key_bindings=keys,
         editing_mode=EditingMode.VI if vi else EditingMode.EMACS,
         style=_STYLE if color else _PLAIN,
         include_default_pygments_style=False,
@@ -91,6 +72,37 @@ def make_application(
         output=output,
     )
     return application, buffer
+
+
+def _entry(buffer: Buffer, search: SearchToolbar, output: Output) -> Window:
+    control = BufferControl(
+        buffer=buffer,
+        search_buffer_control=search.control,
+        preview_search=True,
+        input_processors=[HighlightIncrementalSearchProcessor(), HighlightSelectionProcessor()],
+    )
+
+    def height() -> Dimension:
+        room = max(1, min(MENU, output.get_size().rows - 2))
+        return Dimension(min=room) if buffer.complete_state else Dimension()
+
+    return Window(
+        control, height=height, get_line_prefix=_prefix, wrap_lines=True, dont_extend_height=True
+    )
+
+
+def _below(status: Callable[[], str]) -> Window:
+    def text() -> StyleAndTextTuples:
+        # A fragment's style, not the window's: a styled row is filled with blanks to its end,
+        # and would break into two on a terminal made narrower.
+        return [("class:status", status())]
+
+    return Window(
+        FormattedTextControl(text),
+        height=Dimension(min=1, max=STATUS),
+        wrap_lines=True,
+        dont_extend_height=True,
+    )
 
 
 def _prefix(line: int, wrapped: int) -> StyleAndTextTuples:

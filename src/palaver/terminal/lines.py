@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from palaver.core.errors import PalaverError, UserError
 from palaver.core.generation import Generation
 from palaver.core.log import Row
 from palaver.core.messages import Message
-from palaver.core.model import Cost
 from palaver.terminal import command
 from palaver.terminal.command import Leave
-from palaver.terminal.controller import Controller
+from palaver.terminal.words import plural, rate, seconds
+
+if TYPE_CHECKING:
+    from palaver.terminal.controller import Controller
+
+UNANSWERED = "nothing was answered: /retry asks again, /undo takes it back"
 
 
 async def handle(chat: Controller, line: str) -> None:
@@ -17,10 +23,10 @@ async def handle(chat: Controller, line: str) -> None:
     line = line.strip()
     if not line:
         return
+    found = command.split(line)
     try:
-        if line.casefold() in {word.casefold() for word in chat.settings.farewells}:
+        if line.casefold() in {word.strip().casefold() for word in chat.settings.farewells}:
             raise Leave
-        found = command.split(line)
         if found is None:
             await chat.say(command.said(line))
         else:
@@ -28,17 +34,22 @@ async def handle(chat: Controller, line: str) -> None:
             await command.find(name).run(chat, argument)
     except PalaverError as error:
         chat.screen.error(error)
-        if isinstance(error, UserError) and chat.waits_for_answer():
-            chat.screen.note("nothing was answered: /retry asks again, /undo takes it back")
+        tried = found is None or found[0] in ("retry", "edit")
+        if tried and isinstance(error, UserError) and chat.waits_for_answer():
+            chat.screen.note(UNANSWERED)
 
 
 def after_answer(row: Row | None) -> str:
-    """Return the line below an answer: tokens, speed, time to first token, reuse, how it ended."""
+    """Return the line below an answer: tokens, speed, time to first token, reuse, how it ended.
+
+    Empty where nothing came.
+    """
     if row is None or not isinstance(row.entry, Message):
-        return "no answer"
+        return ""
     generation = row.generation
-    endings = {"length": "cut off at the limit: /continue goes on", "cancelled": "stopped",
-               "error": "broken off"}  # fmt: skip
+    endings = {"length": "cut off at the limit: /continue goes on",
+               "cancelled": "stopped: /continue goes on",
+               "error": "broken off: /continue goes on"}  # fmt: skip
     ending = endings.get(row.entry.stop or "end")
     parts = [ending] if ending else []
     if generation:
@@ -48,32 +59,13 @@ def after_answer(row: Row | None) -> str:
 
 def _figures(generation: Generation) -> list[str]:
     t = generation.timings
-    parts = [f"{t.decoded} tokens"]
+    parts = [plural(t.decoded, "token")]
     # The first token comes out of prefill: decode time is that of the others.
     if t.decoded > 1 and t.decode_seconds > 0:
-        parts.append(f"{(t.decoded - 1) / t.decode_seconds:.1f} tokens/s")
+        parts.append(rate(t.decoded - 1, t.decode_seconds))
     if t.ttft:
         parts.append(f"first after {seconds(t.ttft)}")
     parts.append(f"{t.reused} reused, {t.prefilled} read")
     if not generation.exact:
         parts.append("ids not exact")
     return parts
-
-
-def next_cost(cost: Cost | None) -> str:
-    """Return what the next turn will cost, for the status line."""
-    if cost is None:
-        return ""
-    text = f"next: {cost.reused} reused, {cost.prefill} to read"
-    if cost.seconds is not None:
-        text += f" (~{seconds(cost.seconds)})"
-    return f"{text}; {cost.broke}" if cost.broke else text
-
-
-def seconds(value: float) -> str:
-    """Write a duration so that it can be read at a glance."""
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < 100:
-        return f"{value:.1f} s"
-    return f"{value / 60:.0f} min"

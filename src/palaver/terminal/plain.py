@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-from palaver.config import environment
 from palaver.config.settings import Settings
 from palaver.core.events import Event, ReasoningDelta, TextDelta
 from palaver.core.log import Row
 from palaver.terminal import lines
 from palaver.terminal.command import Leave
 from palaver.terminal.controller import Controller
-from palaver.terminal.escape import Escaper
+from palaver.terminal.escape import Escaper, visible
+from palaver.terminal.status import header
+from palaver.terminal.stdin import Lines
+
+_TWICE = 2.0  # seconds within which a second Ctrl-C at the prompt leaves
 
 
 class PlainScreen:
@@ -24,21 +29,28 @@ class PlainScreen:
 
     def __init__(self) -> None:
         self._terminal = sys.stdout.isatty()
+        self._told = sys.stderr.isatty()
         self._escaper = Escaper()
         self._last = "\n"
 
     def note(self, text: str) -> None:
         """Write to stderr, so that a pipe holds the answers alone."""
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with suppress(OSError):  # nobody listens: what is said to them is of no use
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
     def error(self, error: Exception) -> None:
         """Write an error to stderr."""
-        self.note(f"palaver: {error}")
+        text = f"palaver: {error}"
+        self.note(visible(text) if self._told else text)
 
     def page(self, text: str) -> None:
         """Write a longer text."""
         self._write(text.rstrip("\n") + "\n")
+
+    def recap(self, text: str) -> None:
+        """Write what was said before to stderr: a pipe holds what is said from now on."""
+        self.note(text)
 
     def begin(self, what: str) -> None:
         """Nothing is shown before the first token."""
@@ -50,7 +62,8 @@ class PlainScreen:
             if isinstance(event, TextDelta):
                 self._write(self._escaper.feed(event.text) if self._terminal else event.text)
             elif isinstance(event, ReasoningDelta) and not self._terminal:
-                sys.stderr.write(event.text)
+                with suppress(OSError):
+                    sys.stderr.write(visible(event.text) if self._told else event.text)
 
     def end(self, row: Row | None) -> None:
         """End the answer's last line; the figures go to stderr."""
@@ -58,29 +71,20 @@ class PlainScreen:
             self._write(self._escaper.finish())
         if self._last != "\n":
             self._write("\n")
-        if self._terminal:
-            self.note(f"[{lines.after_answer(row)}]")
+        if self._terminal and (figures := lines.after_answer(row)):
+            self.note(f"[{figures}]")
 
-    def said(self, text: str, *, again: bool) -> None:
+    def said(self, text: str) -> None:
         """Show what is asked again."""
         if self._terminal:
-            self.note(f"> {text}")
+            self.note(f"> {visible(text)}")
 
     def offer(self, text: str) -> None:
         """There is no input line to put text into: show it, to be sent in other words."""
-        self.note(text)
+        self.note(visible(text) if self._told else text)
 
     def changed(self) -> None:
         """There is no status line."""
-
-    async def edit(self, text: str) -> str | None:
-        """Let the user change a text in their editor."""
-        from palaver.terminal.editor import edit_text
-
-        return await asyncio.to_thread(edit_text, text, environment.editor())
-
-    def clear(self) -> None:
-        """What is written stays."""
 
     def _write(self, text: str) -> None:
         if text:
@@ -92,53 +96,75 @@ class PlainScreen:
 def run_plain(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:
     """Run the chat until its input ends or the user leaves."""
     try:
-        return asyncio.run(_main(settings, flags, waiting))
+        return asyncio.run(_Plain(settings, flags).main(waiting))
     except BrokenPipeError:
-        import os
-
+        # What is left in the buffer would be complained about at the interpreter's end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-async def _main(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:
-    chat = Controller(settings, flags, PlainScreen())
-    loop = asyncio.get_running_loop()
-    main = asyncio.current_task()
-    ended = False
+class _Plain:
+    """Reads a line, does it, reads the next."""
 
-    def interrupt() -> None:
-        if not chat.stop() and main:
-            main.cancel()
+    def __init__(self, settings: Settings, flags: dict[str, Any]) -> None:
+        self.chat = Controller(settings, flags, PlainScreen())
+        self._header = header(settings, flags)
+        self._asks = sys.stdin.isatty()
+        self._waits = False
+        self._interrupted = -_TWICE
+        self._code = 0
+        self._main: asyncio.Task[Any] | None = None
 
-    def end() -> None:
-        nonlocal ended
-        ended = True
-        chat.stop()
-        if main and not chat.busy:
-            main.cancel()
+    async def main(self, waiting: Any) -> int:
+        """Run until the input ends; returns the exit code."""
+        loop = asyncio.get_running_loop()
+        self._main = asyncio.current_task()
+        loop.add_signal_handler(signal.SIGINT, self._interrupt)
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(name, self._end, 128 + name)
+        chat, source = self.chat, Lines(sys.stdin.fileno())
+        try:
+            if self._asks:
+                chat.screen.note(self._header)
+            await chat.open(waiting)
+            if not self._asks:
+                await chat.ready()  # a model that can't be loaded ends it before a line is taken
+            while not self._code:
+                self._prompt()
+                self._waits = True
+                line = await source.next()
+                self._waits = False
+                if line is None:
+                    break
+                await lines.handle(chat, line)
+        except Leave:
+            pass
+        except asyncio.CancelledError:
+            self._code = self._code or 130
+        finally:
+            with suppress(asyncio.CancelledError):
+                await chat.close()
+        return self._code
 
-    loop.add_signal_handler(signal.SIGINT, interrupt)
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        loop.add_signal_handler(name, end)
-    try:
-        await chat.open(waiting)
-        await chat.ready()
-        while not ended and (line := await _line()) is not None:
-            await lines.handle(chat, line)
-    except Leave:
-        pass
-    except asyncio.CancelledError:
-        return 143 if ended else 130
-    finally:
-        with suppress(asyncio.CancelledError):
-            await chat.close()
-    return 0
+    def _prompt(self) -> None:
+        if self._asks:
+            with suppress(OSError):
+                sys.stderr.write("you> ")
+                sys.stderr.flush()
 
+    def _interrupt(self) -> None:
+        """Ctrl-C: stop the answer; at the prompt the terminal drops the line; twice, leave."""
+        if self.chat.stop():
+            return
+        now = time.monotonic()
+        if self._asks and self._waits and now - self._interrupted > _TWICE:
+            self._interrupted = now
+            self.chat.screen.note("\nCtrl-C again leaves")
+            self._prompt()
+        else:
+            self._end(130)
 
-async def _line() -> str | None:
-    """Read a line without blocking the loop; None at the end of the input."""
-    if sys.stdin.isatty():
-        sys.stderr.write("you> ")
-        sys.stderr.flush()
-    line = await asyncio.to_thread(sys.stdin.readline)
-    return line or None
+    def _end(self, code: int) -> None:
+        self._code = code
+        if not self.chat.stop() and self._main:
+            self._main.cancel()

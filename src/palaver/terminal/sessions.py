@@ -21,10 +21,10 @@ _LINES = 12  # lines of each
 
 async def number_of(store: AsyncStore, text: str, *, other_than: int | None = None) -> int:
     """Read a session's number, or "last"; raises UserError."""
-    if text.isdecimal():
+    if text.isascii() and text.isdecimal() and len(text) < 19:  # SQLite's numbers end there
         return int(text)
     if text != "last":
-        raise UserError(f"{text!r} is no session", fix="give its number, or: last")
+        raise UserError(f"{text[:40]!r} is no session", fix="give its number, or: last")
     newest = await store.run(Store.list_sessions, 2)
     found = [session.id for session in newest if session.id != other_than]
     if not found:

@@ -1,4 +1,7 @@
-"""The header and the status line."""
+"""The header and the status line.
+
+Imports nothing heavy: the header stands on the screen before anything else is loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,25 +9,62 @@ from typing import TYPE_CHECKING, Any
 
 from palaver.config.settings import Settings
 from palaver.terminal.escape import visible
-from palaver.terminal.lines import next_cost
+from palaver.terminal.words import seconds
 
 if TYPE_CHECKING:
+    from palaver.core.model import Cost
+    from palaver.models.local import LocalModel
     from palaver.terminal.controller import Controller
 
 
-def header(settings: Settings, flags: dict[str, Any]) -> str:
-    """Return the two lines above a chat: what answers, and where what is said goes."""
+def header(settings: Settings, flags: dict[str, Any], chat: Controller | None = None) -> str:
+    """Return the two lines above a chat: what answers, and where what is said goes.
+
+    What only the loaded model or the opened session can tell is left out until `chat` knows it.
+    """
+    model = chat.model if chat else None
     name = visible(settings.model or "palaver-tiny", newlines=False)
-    engine = "llama-server" if settings.llama_server else "llama.cpp"
     context = f", context {settings.context}" if settings.context else ""
+    template = ""
+    if model:
+        info = model.engine.info
+        context = f", context {info.context}"
+        if not settings.model:
+            name = visible(info.model, newlines=False)
+        template = template_note(model)
+    engine = "llama-server" if settings.llama_server else "llama.cpp"
     capture = visible(settings.output, newlines=False) if settings.output else "off"
-    session = "not kept (--no-save)" if flags.get("no_save") else "kept"
-    if flags.get("resume"):
-        session = f"resumed ({flags['resume']})"
     return (
-        f"palaver: {name} on {engine}{context}\n"
-        f"session {session}, capture {capture}, /help lists the commands"
+        f"palaver: {name} on {engine}{context}{template}\n"
+        f"{_session(flags, chat)}, capture {capture}, /help lists the commands"
     )
+
+
+def _session(flags: dict[str, Any], chat: Controller | None) -> str:
+    number = f" {chat.conversation.session}" if chat and chat.opened else ""
+    if flags.get("no_save"):
+        return "session not kept (--no-save)"
+    if flags.get("resume"):
+        return f"session{number or ' ' + visible(str(flags['resume']))} resumed"
+    return f"session{number} kept"
+
+
+def template_note(model: LocalModel) -> str:
+    """Say which template is used where the model did not bring its own."""
+    source = str(model.format.source)
+    if not source.startswith("built-in"):
+        return ""
+    return f", template: {visible(source.partition(':')[0], newlines=False)}"
+
+
+def next_cost(cost: Cost | None) -> str:
+    """Return what the next turn will cost, for the status line."""
+    if cost is None:
+        return ""
+    text = f"next: {cost.reused} reused, {cost.prefill} to read"
+    if cost.seconds is not None:
+        text += f" (~{seconds(cost.seconds)})"
+    return f"{text}; {cost.broke}" if cost.broke else text
 
 
 class _Fields(dict[str, str]):
@@ -34,21 +74,22 @@ class _Fields(dict[str, str]):
 
 def status_line(chat: Controller) -> str:
     """Fill the template of the settings with what is known now."""
+    fields = _Fields(model=chat.state, context="", cost="", session="", turns="", threads="")
     model = chat.model
-    fields = _Fields(model="loading", context="", cost="", session="", turns="", threads="")
     if model:
         info = model.engine.info
         used = chat.cost.reused + chat.cost.prefill if chat.cost else 0
         fields |= {
             "model": visible(info.model, newlines=False),
             "context": f"{used}/{info.context}",
-            "cost": next_cost(chat.cost),
+            "cost": visible(chat.uncounted or next_cost(chat.cost), newlines=False),
             "threads": str(info.threads),
         }
     if chat.opened:
         fields["session"] = str(chat.conversation.session)
         fields["turns"] = str(chat.conversation.turns)
+    template = chat.settings.status
     try:
-        return chat.settings.status.format_map(_Fields(fields)).strip()
-    except (ValueError, AttributeError, IndexError):
-        return f"status template {chat.settings.status!r} can't be filled"
+        return visible(template.format_map(fields).strip(), newlines=False)
+    except (ValueError, AttributeError, IndexError, TypeError):
+        return visible(f"status template {template!r} can't be filled", newlines=False)

@@ -26,22 +26,22 @@ class AnswerView:
         self._kind = ""
         self._waiting = ""
         self._began = 0.0
-        self._reasoned = 0
+        self._thoughts: list[str] = []  # the reasoning deltas of this answer or the last one
 
     def begin(self, what: str) -> None:
         """Start an answer; `what` is shown until something comes."""
         self._waiting = what
         self._began = time.monotonic()
         self._final, self._tail, self._view, self._kind = [], (), None, ""
-        self._reasoned = 0
+        self._thoughts = []
 
-    def feed(self, events: Sequence[Event]) -> list[str]:
-        """Take a frame; return the rows that are final now."""
+    def feed(self, events: Sequence[Event]) -> None:
+        """Take a frame; `paint` makes rows of it."""
         for event in events:
             if isinstance(event, TextDelta):
                 self._more("text", event.text)
             elif isinstance(event, ReasoningDelta):
-                self._reasoned += 1
+                self._thoughts.append(event.text)
                 self._more("reasoning", event.text)
             elif isinstance(event, CallParsed):
                 self._close()
@@ -49,43 +49,78 @@ class AnswerView:
                 self._final.append(f"[call] {visible(call, newlines=False)}")
             elif isinstance(event, Prefill):
                 self._waiting = self._progress(event)
+
+    def paint(self) -> list[str]:
+        """Return the rows that have become final; `tail` has those that are not."""
         if self._view:
             self._view.paint()
-        return self._take()
+        final, self._final = self._final, []
+        return final
 
     def finish(self) -> list[str]:
         """End the answer; return the rows that are left."""
         self._close()
         self._waiting = ""
         self._tail = ()
-        return self._take()
+        return self.paint()
+
+    @property
+    def waits(self) -> bool:
+        """Whether nothing has come yet."""
+        return bool(self._waiting) and not self._kind
 
     def tail(self) -> Rows:
         """Return the rows that are not final; before the first word, what is waited for."""
-        if self._tail or self._kind:
+        if self._tail or not self.waits:
             return self._tail
-        if not self._waiting:
-            return ()
         seconds = time.monotonic() - self._began
         return (f"{self._waiting} ... {seconds:.0f} s" if seconds >= 1 else f"{self._waiting} ...",)
 
+    def toggle_reasoning(self) -> list[str]:
+        """Show or fold reasoning from now on; return rows of reasoning that were folded till now.
+
+        What comes just now opens or folds at once.
+        """
+        self.show_reasoning = not self.show_reasoning
+        if self._kind == "reasoning" and self._view:
+            if self.show_reasoning:
+                self._view.suspend()
+                self._view = self._open("reasoning")
+                self._view.feed("".join(self._thoughts))
+            else:
+                self._view.finish()
+                self._view = self._open("reasoning")
+            return self.paint()
+        if not (self.show_reasoning and self._thoughts):
+            return []
+        tail, rows = self._tail, self._final
+        self._final = []
+        again = MarkdownView(self._update, self._size, color=self._color, base=self._base)
+        again.feed("".join(self._thoughts))
+        again.finish()
+        shown, self._final, self._tail = self._final, rows, tail
+        return shown
+
     def _more(self, kind: str, text: str) -> None:
-        if kind != self._kind:
+        if kind != self._kind or self._view is None:
             self._close()
             self._kind = kind
             self._view = self._open(kind)
-        if self._view:
-            self._view.feed(text)
+        self._view.feed(text)
+
+    @property
+    def _base(self) -> str:
+        return DIM if self._color else ""
 
     def _open(self, kind: str) -> MarkdownView | FoldedView:
         if kind == "reasoning" and not self.show_reasoning:
             return FoldedView(self._update, self._size, color=self._color)
-        base = DIM if kind == "reasoning" and self._color else ""
+        base = self._base if kind == "reasoning" else ""
         return MarkdownView(self._update, self._size, color=self._color, base=base)
 
     def _close(self) -> None:
         if isinstance(self._view, FoldedView):
-            self._view.finish(self._reasoned)
+            self._view.finish(len(self._thoughts))
         elif self._view:
             self._view.finish()
         self._view = None
@@ -93,10 +128,6 @@ class AnswerView:
     def _update(self, finished: Rows, tail: Rows) -> None:
         self._final += finished
         self._tail = tuple(tail)
-
-    def _take(self) -> list[str]:
-        final, self._final = self._final, []
-        return final
 
     def _size(self) -> tuple[int, int]:
         return max(2, self._columns() - 1), 1000

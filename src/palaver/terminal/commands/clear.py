@@ -9,6 +9,7 @@ from palaver.terminal.controller import Controller
 async def run(chat: Controller, argument: str) -> None:
     """Leave the branch that was talked on; it stays in the session."""
     await chat.settle()
+    await chat.capture()
     await chat.conversation.clear()
     chat.screen.changed()
     chat.screen.note("begun anew; what was said is kept as a branch")

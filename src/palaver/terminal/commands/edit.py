@@ -17,6 +17,7 @@ async def run(chat: Controller, argument: str) -> None:
     if argument:
         await chat.say(argument)
     else:
+        chat.screen.note("change it and send it; /redo leaves it as it was")
         chat.screen.offer(text)
 
 

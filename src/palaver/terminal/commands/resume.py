@@ -5,7 +5,7 @@ from __future__ import annotations
 from palaver.conversation import Conversation
 from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
-from palaver.terminal.sessions import number_of, recap
+from palaver.terminal.sessions import number_of
 
 
 async def run(chat: Controller, argument: str) -> None:
@@ -14,9 +14,7 @@ async def run(chat: Controller, argument: str) -> None:
     number = await number_of(store, argument or "last", other_than=chat.conversation.session)
     conversation, recovered = await Conversation.resume(store, number)
     await chat.switch(conversation)
-    chat.screen.page(recap(conversation.rows))
-    if recovered:
-        chat.screen.note("the last answer had been cut off; /continue goes on with it")
+    chat.show_resumed(recovered)
 
 
 COMMAND = Command(

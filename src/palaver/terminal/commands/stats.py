@@ -5,8 +5,8 @@ from __future__ import annotations
 from palaver.core.errors import UserError
 from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
-from palaver.terminal.lines import after_answer, seconds
-from palaver.terminal.words import plural, rate
+from palaver.terminal.lines import after_answer
+from palaver.terminal.words import plural, rate, seconds
 
 
 async def run(chat: Controller, argument: str) -> None:

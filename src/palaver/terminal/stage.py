@@ -1,0 +1,245 @@
+"""What the chat shows in a full terminal; implements `palaver.terminal.screen.Screen`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
+
+from palaver.config.settings import Settings
+from palaver.terminal.canvas import Canvas
+from palaver.terminal.layout import PROMPT
+
+if TYPE_CHECKING:
+    from palaver.core.events import Event
+    from palaver.core.log import Row
+    from palaver.terminal.app import App
+    from palaver.terminal.view import AnswerView
+
+_FRAME = 0.045  # seconds between two paints of an answer: what comes is seen within 50 ms
+
+
+class Stage:
+    """Turns what happens in the chat into lines above, and rows below that are redrawn."""
+
+    def __init__(
+        self, app: App, canvas: Canvas, settings: Settings, flags: dict[str, Any], *, color: bool
+    ) -> None:
+        from palaver.terminal.status import header
+
+        self.color = color
+        self._app, self._canvas, self._flags = app, canvas, flags
+        self._settings = settings
+        self._head = header(settings, flags)  # until it stands in the scrollback
+        self._view: AnswerView | None = None
+        self._answering = False
+        self._painted = 0.0
+        self._later: asyncio.TimerHandle | None = None  # the next paint
+        self._clock: asyncio.TimerHandle | None = None  # the next second of waiting
+        self._late_note = False
+        self._counted: object = None  # the model that counted what the status line says
+        self._status = "starting"
+        self._hint: str | None = None
+        self._drawn: tuple[tuple[str, ...], StyleAndTextTuples] = ((), [])
+
+    def load(self) -> None:
+        """Load what shows answers; called after the prompt was drawn."""
+        from palaver.terminal.view import AnswerView
+
+        self._view = AnswerView(lambda: self._canvas.columns, color=self.color)
+
+    # -- Screen ----------------------------------------------------------------------------
+
+    def note(self, text: str) -> None:
+        """Write what the program says, dimmed."""
+        self._write(self._styled("2", text))
+
+    def error(self, error: Exception) -> None:
+        """Write an error, its fix below it."""
+        from palaver.terminal.escape import visible
+
+        first, _, rest = visible(str(error)).partition("\n")
+        self._write(self._styled("31", f"error: {first}") + (f"\n{rest}" if rest else ""))
+
+    def page(self, text: str) -> None:
+        """Write a longer text."""
+        self._write(text.rstrip("\n"))
+
+    def recap(self, text: str) -> None:
+        """Write the end of the conversation that is gone on with."""
+        self._write(self._styled("2", text))
+
+    def begin(self, what: str) -> None:
+        """Show that an answer begins."""
+        self._answering = True
+        if self._view:
+            self._view.begin(what)
+        self._tick()
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Take a frame of the answer; it is painted at once, or with the next paint."""
+        if self._view:
+            self._view.feed(events)
+            self._soon()
+
+    def end(self, row: Row | None) -> None:
+        """Write the answer's last lines and its figures."""
+        from palaver.terminal.lines import after_answer
+
+        self._stop_timers()
+        self._answering = False
+        rows = self._view.finish() if self._view else []
+        if figures := after_answer(row):
+            rows += [self._styled("2", figures), ""]
+        if rows:
+            self._write("\n".join(rows))
+        self.redraw()
+
+    def said(self, text: str) -> None:
+        """Show what is asked again."""
+        self.echo(text)
+
+    def offer(self, text: str) -> None:
+        """Put text into the input line."""
+        self._app.offer(text)
+
+    def changed(self) -> None:
+        """Write the header if it can be told now, and the status line."""
+        from palaver.terminal.status import header, status_line, template_note
+
+        chat = self._app.chat
+        if chat is None:
+            return
+        if chat.model and self._head:
+            self._head = header(self._settings, self._flags, chat)
+            self._commit_head()
+        elif chat.model and self._late_note:
+            self._late_note = False
+            if note := template_note(chat.model):
+                self.note(note.removeprefix(", "))
+        if chat.model is not self._counted:
+            self._counted = chat.model
+            self._app.count()
+        self._status = status_line(chat)
+        self.redraw()
+
+    # -- more of the program's own ---------------------------------------------------------
+
+    def echo(self, text: str) -> None:
+        """Write what the user said."""
+        from palaver.terminal.escape import visible
+
+        first, *rest = visible(text.strip("\n")).split("\n")
+        indent = " " * len(PROMPT)
+        self._write("\n".join([self._styled("1", PROMPT) + first, *(indent + x for x in rest)]))
+
+    def hint(self, text: str, seconds: float) -> None:
+        """Show something in place of the status line for a while."""
+        self._hint = text
+        self.redraw()
+
+        def over() -> None:
+            if self._hint == text:
+                self._hint = None
+                self.redraw()
+
+        asyncio.get_running_loop().call_later(seconds, over)
+
+    def toggle_reasoning(self) -> None:
+        """Show or fold reasoning; shown, the last answer's stands in the scrollback."""
+        if self._view is None:
+            return
+        rows = self._view.toggle_reasoning()
+        if rows:
+            self._write("\n".join(rows))
+        self.hint(f"reasoning is {'shown' if self._view.show_reasoning else 'folded'}", 2.0)
+
+    # -- painting --------------------------------------------------------------------------
+
+    def redraw(self) -> None:
+        """Draw what is below the scrollback anew."""
+        self._app.application.invalidate()
+
+    def status(self) -> str:
+        """Return the status line."""
+        return self._hint or self._status
+
+    def below(self) -> StyleAndTextTuples:
+        """Return the rows between the scrollback and the input line."""
+        rows = tuple(self._rows())
+        if rows != self._drawn[0]:
+            self._drawn = rows, list(to_formatted_text(ANSI("\n".join(rows)))) if rows else []
+        return self._drawn[1]
+
+    def _rows(self) -> list[str]:
+        columns = max(2, self._canvas.columns - 1)
+        rows: list[str] = []
+        if self._head:
+            for line in self._head.split("\n"):
+                parts = [line[i : i + columns] for i in range(0, len(line), columns)]
+                rows += [self._styled("2", part) for part in parts]
+        if self._answering and self._view:
+            rows += self._view.tail()
+        for queued in self._app.queue:
+            if not queued.shown:
+                rows.append(self._styled("2", _short(f"queued: {queued.text}", columns)))
+        room = self._app.room()
+        return rows[-room:] if room else []
+
+    def _write(self, text: str) -> None:
+        self._commit_head()
+        self._canvas.write(text + "\n")
+
+    def _commit_head(self) -> None:
+        if self._head:
+            chat = self._app.chat
+            self._late_note = not (chat and chat.model)
+            head, self._head = self._head, ""
+            self._canvas.write(self._styled("2", head) + "\n")
+
+    def _soon(self) -> None:
+        """Paint now if the last time is long enough ago, else when it is."""
+        due = self._painted + _FRAME - time.monotonic()
+        if self._later is not None:
+            return
+        if due <= 0:
+            self._paint()
+        else:
+            self._later = asyncio.get_running_loop().call_later(due, self._paint)
+
+    def _paint(self) -> None:
+        self._later = None
+        self._painted = time.monotonic()
+        rows = self._view.paint() if self._view else []
+        if rows:
+            self._write("\n".join(rows))
+        else:
+            self.redraw()
+
+    def _tick(self) -> None:
+        """Keep the seconds going while something is waited for."""
+        self.redraw()
+        if self._answering and self._view and self._view.waits:
+            self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
+
+    def _stop_timers(self) -> None:
+        for timer in (self._later, self._clock):
+            if timer:
+                timer.cancel()
+        self._later = self._clock = None
+
+    def _styled(self, code: str, text: str) -> str:
+        if not self.color:
+            return text
+        return "\n".join(f"\x1b[{code}m{line}\x1b[0m" for line in text.split("\n"))
+
+
+def _short(text: str, columns: int) -> str:
+    """Return a line's beginning, safe to show, cut where it would wrap."""
+    from palaver.terminal.escape import visible
+
+    line = visible(" ".join(text[:400].split()), newlines=False)
+    return line if len(line) <= columns else line[: columns - 1] + "…"
