@@ -115,7 +115,7 @@ BOMBS = {
     "setting loops": _often(_often("{% set x = i %}")),
     "long body": _often("{{ a }}" * 7000),
     "long assignments": _often("{% set x = a %}" * 3500),
-    "long list": _often("{% set x = [" + "a.b," * 9000 + "] %}"),
+    "long list": _often("{% set x = [" + "i.b," * 9000 + "] %}"),
     "recursive loop": "{% for a in [1, 2] recursive %}{{ loop([a, a]) }}{% endfor %}",
     "macro tree": "{% macro m(n) %}{% if n < 30 %}{{ m(n + 1) }}{{ m(n + 1) }}{% endif %}"
     "{% endmacro %}{{ m(0) }}",
