@@ -45,15 +45,9 @@ def main() -> None:
     share = [value / built.seconds for value in seconds]
     lines = [
         ["exec to first token, s", spread(seconds), ""],
-        [
-            "of prefilling it",
-            f"{spread(share, '.4f')} {verdict(statistics.median(share), most=0.03)}",
-        ],
-        ["tokens read", spread(read, ".0f")],
-        [
-            "state file, x tokens x bytes",
-            f"{spread(sizes, '.4f')} {verdict(max(sizes), most=1.02)}",
-        ],
+        ["of prefilling it", spread(share, ".4f"), verdict(statistics.median(share), most=0.03)],
+        ["tokens read", spread(read, ".0f"), ""],
+        ["state file, x tokens x bytes", spread(sizes, ".4f"), verdict(max(sizes), most=1.02)],
     ]
     table(["resume", "", "target"], lines)
     print(f"prefilling: {built.read} tokens in {built.seconds:.1f} s")

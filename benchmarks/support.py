@@ -273,9 +273,15 @@ class Chat(Terminal):
     """`palaver chat` in a terminal, with a raw loop's secret if `shared`."""
 
     def __init__(
-        self, env: dict[str, str], *flags: str, shared: bool = False, live: bool = False
+        self,
+        env: dict[str, str],
+        *flags: str,
+        shared: bool = False,
+        live: bool = False,
+        under: Sequence[str] = (),
     ) -> None:
-        argv = [*(WITH_SECRET if shared else [PALAVER]), "chat", *flags]
+        """Start it; `under` is a program that runs it, such as a tracer."""
+        argv = [*under, *(WITH_SECRET if shared else [PALAVER]), "chat", *flags]
         super().__init__(argv, env, live=live)
         self._mark = 0
 
@@ -283,8 +289,18 @@ class Chat(Terminal):
         """Wait until the model is loaded: the status line then names its threads."""
         self.when(lambda rows: any(re.search(r"threads=\d", row) for row in rows), timeout)
 
-    def turn(self, line: str, timeout: float = 900.0, *, said: str | None = None) -> Turn:
-        """Send a line, wait until it is answered. `said` is what is echoed, if not the line."""
+    def turn(
+        self,
+        line: str,
+        timeout: float = 900.0,
+        *,
+        said: str | None = None,
+        seen_first: bool = True,
+    ) -> Turn:
+        """Send a line, wait until it is answered. `said` is what is echoed, if not the line.
+
+        `seen_first` False does not look for the first character: a reply may be blank.
+        """
         mark, pieces = len(self.raw), len(self.pieces)
         while self.read(0):
             pass
@@ -293,10 +309,9 @@ class Chat(Terminal):
         while not (figures := _FIGURES.search(bytes(self.raw[mark - 200 :]))):
             self.read(0.2)
         last = self.pieces[-1][0]
-        self._shown = max(self._shown, 0)
-        first = self._first(said or line, pieces)
+        first = self._first(said or line, pieces) if seen_first else last
         tokens, _, _, reused, read = figures.groups()
-        threads = re.findall(rb"threads=(\d+)", self.raw)
+        threads = re.findall(rb"threads=(\d+)", self.raw[-20000:])
         return Turn(
             first - sent, last - sent, int(tokens), int(reused), int(read),
             int(threads[-1]) if threads else 0,

@@ -1,0 +1,205 @@
+"""Kills a chat in a terminal at random moments and looks whether what was acknowledged is stored.
+
+    python benchmarks/kill.py [--model X.gguf] [--rounds KILLS] [--full] [--seed S]
+
+Acknowledged is what was painted: a line that the user sent, once it stands above the input line,
+and every letter of an answer. After each kill the store has to open and to hold it, then the same
+session is resumed; an answer that was cut off has to go on with `/continue`. `--full` is 2,000
+kills. Exits with 1 if anything was lost.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pyte
+
+from palaver.core.errors import PalaverError
+from palaver.core.log import Row
+from palaver.core.messages import Message
+from palaver.sessions.store import Store
+from palaver.terminal.escape import visible
+from support import (
+    COLUMNS,
+    PROMPT,
+    ROWS,
+    Chat,
+    arguments,
+    conditions,
+    environment,
+    fresh_home,
+    model_file,
+)
+
+FULL = 2000
+_NOT_SAID = re.compile(r"^(reading|loading the model|queued:|.*\d+ reused, \d+ read$)")
+_LETTERS = re.compile(r"[^A-Za-z]+")
+
+
+class Trial:
+    """One home folder, one session, killed again and again."""
+
+    def __init__(self, home: Path, model: Path, seed: int) -> None:
+        self.home = home
+        self.rng = random.Random(seed)
+        self.sent = 0
+        self.acknowledged = self.lost = self.streaming = self.continued = self.stuck = 0
+        self._flags = ["-m", str(model), "--threads", "1", "--max-tokens", "120"]
+        self._cut = False
+
+    @property
+    def store(self) -> Path:
+        """The store's file."""
+        return self.home / ".local/share/palaver/palaver.db"
+
+    def kill_once(self) -> None:
+        """Start the chat, talk, kill it, count."""
+        resume = ["--resume", "last"] if self.store.exists() and self._rows() else []
+        chat = Chat(environment(self.home), *self._flags, *resume)
+        said: list[str] = []
+        try:
+            chat.at_prompt()
+            if self._cut:
+                self._go_on(chat)
+            self._talk(chat, time.perf_counter() + self.rng.uniform(0.0, 2.5), said)
+            os.kill(chat.process.pid, signal.SIGKILL)
+            while chat.read(0.2):
+                pass
+        finally:
+            chat.kill()
+        self._count(chat, said)
+
+    def _talk(self, chat: Chat, end: float, said: list[str]) -> None:
+        """Send a line whenever the one before is answered, until `end`."""
+        mark, waits_for = 0, b"threads="  # in the status line once the session is open
+        while (now := time.perf_counter()) < end:
+            if (at := chat.raw.find(waits_for, mark)) < 0:
+                chat.read(end - now)
+                continue
+            mark, waits_for = at + len(waits_for), b" reused, "
+            if said:
+                time.sleep(self.rng.uniform(0, 0.05))
+            said.append(f"line {self.sent} {self.rng.choice('abcdefgh') * 5} of this trial")
+            self.sent += 1
+            mark = len(chat.raw)
+            chat.send(said[-1] + "\r")
+
+    def _go_on(self, chat: Chat) -> None:
+        """Go on with the answer that the kill before cut off."""
+        before = _newest(self._rows(running=True))
+        try:
+            chat.turn("/continue", 60, seen_first=False)
+        except TimeoutError:
+            self.stuck += 1
+            return
+        self.continued += 1
+        self.stuck += not _newest(self._rows(running=True)).startswith(before)
+
+    def _count(self, chat: Chat, said: list[str]) -> None:
+        painted = paint(bytes(chat.raw))
+        try:
+            rows = self._rows()
+        except PalaverError as error:
+            raise SystemExit(f"the store does not open: {error}") from error
+        stored = {_said(row): row.id for row in rows if _said(row)}
+        answers = {row.parent: _answer(row) for row in rows if _answer(row)}
+        for text in said:
+            segment = below(painted, text)
+            if segment is None:
+                continue  # never painted: not acknowledged
+            found = _LETTERS.sub("", "".join(segment))
+            words = len(text.split()) + len("".join(segment).split())
+            lost = 0
+            if text not in stored:
+                lost = words
+                print(f"lost: {text!r} was echoed and is not stored", flush=True)
+            else:
+                kept = _LETTERS.sub("", visible(answers.get(stored[text], "")))
+                if not _within(found, kept):
+                    lost = len("".join(segment).split())
+                    print(f"lost: painted {found[-60:]!r}, stored {kept[-60:]!r}", flush=True)
+            self.acknowledged += words
+            self.lost += lost
+        said_last = [row.entry for row in rows if isinstance(row.entry, Message)][-1:]
+        self._cut = [m.stop for m in said_last if m.role == "assistant"] == ["error"]
+        self.streaming += self._cut
+
+    def _rows(self, *, running: bool = False) -> list[Row]:
+        with Store(self.store, readonly=running) as store:
+            sessions = store.list_sessions(1)
+            if not sessions:
+                return []
+            if not running:
+                store.recover(sessions[0].id)
+            return store.path(sessions[0].id)
+
+
+def _said(row: Row) -> str:
+    return row.entry.text if isinstance(row.entry, Message) and row.entry.role == "user" else ""
+
+
+def _answer(row: Row) -> str:
+    entry = row.entry
+    return entry.text if isinstance(entry, Message) and entry.role == "assistant" else ""
+
+
+def _newest(rows: list[Row]) -> str:
+    return next((_answer(row) for row in reversed(rows) if _answer(row)), "")
+
+
+def paint(raw: bytes) -> list[str]:
+    """Return all rows that the output leaves on a terminal, those scrolled away first."""
+    screen = pyte.HistoryScreen(COLUMNS, ROWS, history=5000, ratio=0.5)
+    pyte.ByteStream(screen).feed(raw)
+    above = ["".join(row[x].data for x in range(COLUMNS)) for row in screen.history.top]
+    return [row.rstrip() for row in [*above, *screen.display]]
+
+
+def below(rows: list[str], text: str) -> list[str] | None:
+    """Return what stands below the echo of a line, as far as it was said; None without an echo."""
+    at = next((i for i in range(len(rows) - 1, -1, -1) if rows[i] == PROMPT + text), None)
+    if at is None or not any(row.startswith(PROMPT.rstrip()) for row in rows[at + 1 :]):
+        return None  # it still stands in the input line
+    found: list[str] = []
+    for row in rows[at + 1 :]:
+        if row.startswith(PROMPT.rstrip()):
+            break
+        if not _NOT_SAID.match(row.strip()):
+            found.append(row)
+    return found
+
+
+def _within(painted: str, stored: str) -> bool:
+    """Say whether the letters painted are letters stored, in their order."""
+    rest = iter(stored)
+    return all(letter in rest for letter in painted)
+
+
+def main() -> None:
+    """Run the trial."""
+    parser = arguments(__doc__, rounds=40, model=True)
+    parser.add_argument("--full", action="store_true", help=f"{FULL} kills")
+    parser.add_argument("--seed", type=int, default=random.randrange(2**31))
+    asked = parser.parse_args()
+    conditions()
+    kills = FULL if asked.full else asked.rounds
+    with fresh_home() as home:
+        trial = Trial(home, model_file(asked.model, "llama"), asked.seed)
+        for _ in range(kills):
+            trial.kill_once()
+    print(
+        f"seed {asked.seed}: {kills} kills, {trial.streaming} within an answer;"
+        f" {trial.acknowledged} words acknowledged, {trial.lost} lost; the store opened each time;"
+        f" /continue went on {trial.continued} times, failed {trial.stuck} times"
+    )
+    sys.exit(1 if trial.lost or trial.stuck else 0)
+
+
+if __name__ == "__main__":
+    main()
