@@ -13,6 +13,7 @@ from palaver.core.errors import EngineError
 from palaver.models.kv import State, States, common_prefix, serves
 
 _WORTH = 32  # tokens; fewer are read faster than a saved state is
+_MUCH = 256  # tokens; more are not given up for a faster engine
 _LARGEST_PEEK = 1 << 29  # bytes of state worth writing only to learn the ids of one reply
 # llama.cpp keeps a copy of a cache that can't be cut back, 4 tokens before the end of each
 # prompt (create_checkpoint in tools/server/server-context.cpp, b11549). With a sliding window it
@@ -174,13 +175,22 @@ class Cache:
             scratch.unlink(missing_ok=True)
         return ids
 
-    async def restart(self, threads: int | None = None) -> None:
-        """Start the engine anew and bring back the best saved state of what it held."""
+    async def restart(self, threads: int | None = None) -> bool:
+        """Start the engine anew and bring back the best saved state of what it held.
+
+        With another number of `threads` that is done only where what is cached can be carried
+        over: returns False where reading it again would cost more than the threads bring.
+        """
+        if threads is not None and self.engine.alive:
+            saved = await self.save() or self._states.has(self.held)
+            if not saved and len(self.held) >= _MUCH:
+                return False
         async with self.busy:
             wanted = self.held
             self.forget()
             await self.engine.restart(threads)
             await self.restore([*wanted, 0])  # 0 stands for whatever comes next
+        return True
 
     # -- warming up ----------------------------------------------------------------------
 
