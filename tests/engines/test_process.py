@@ -117,7 +117,7 @@ async def main():
     engine = await start(Path(sys.argv[1]))
     print(pid(engine), engine._child.options.folder, flush=True)
     if sys.argv[2] == "busy":
-        await collect(engine, [5] * 900, max_tokens=120, grammar='root ::= "a"+')
+        await collect(engine, [5] * 900, max_tokens=120, grammar='root ::= "a"{900}')
     await asyncio.sleep(60)
 asyncio.run(main())
 """
@@ -239,7 +239,7 @@ def test_loading_that_takes_too_long_is_ended(tmp_path):
 
 async def _struck(engine: LlamaCpp, where: str, strike: int) -> None:
     prompt = [9 + i % 300 for i in range(950 if where == "prefill" else 20)]
-    sampling = Sampling(max_tokens=None, temperature=0.0, grammar='root ::= "a"+')
+    sampling = Sampling(max_tokens=None, temperature=0.0, grammar='root ::= "a"{900}')
     if where == "idle":
         os.kill(pid(engine), strike)
         await gone(pid(engine))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import string
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,46 @@ def test_tokens_typed_as_normal_are_found_by_their_text(tmp_path):
                 ids = await engine.tokenizer.encode(text, special=True)
                 assert (len(ids) == 1) == (text in engine.tokenizer.control), text
                 assert len(await engine.tokenizer.encode(text, special=False)) > 1
+
+    asyncio.run(run())
+
+
+def sentencepiece(path: Path) -> Path:
+    """Write a model with a SentencePiece vocabulary, which begins every text with a blank."""
+    letters = [*string.ascii_letters, *".,!?<>|_/:", "▁", "▁a", "▁b", "▁hello", "hello"]
+    pieces = [*letters, "he", "ll", "lo", "llo", "nk", "th", "think", ">b"]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *pieces]
+    types = [2, 3, 3, *[6] * 256, *[1] * len(pieces), 4, 4, 3]
+    tokens += ["<think>", "</think>", "<|im_end|>"]
+    scores = [float(len(t)) if kind == 1 else -9.0 for t, kind in zip(tokens, types, strict=True)]
+    spare = 512 - len(tokens)
+    tokens += [f"zz{i}" for i in range(spare)]
+    extra = {
+        "model": "llama", "pre": None, "merges": None, "tokens": tokens,
+        "token_type": types + [1] * spare, "scores": scores + [-99.0] * spare,
+        "bos_token_id": 1, "eos_token_id": 2, "add_bos_token": None,
+    }  # fmt: skip
+    return make_tiny(path, "llama", **{f"tokenizer.ggml.{key}": v for key, v in extra.items()})
+
+
+def test_typed_tokens_stay_text_in_a_vocabulary_that_adds_blanks(tmp_path):
+    path = sentencepiece(tmp_path / "s.gguf")
+    tokens = gguf.read(path).tokens()
+
+    async def run() -> None:
+        async with running(tmp_path, model=path) as engine:
+            tokenizer = engine.tokenizer
+            assert tokenizer.bos_id == 1
+            for text in (
+                "hello",
+                "<think>",
+                "hello<think>b",
+                "a<think><think>hello",
+                "<|im_end|>a",
+            ):
+                ids = await tokenizer.encode(text, special=False)
+                assert not tokenizer.control & {tokens[i] for i in ids}
+                assert await tokenizer.decode(ids) == " " + text  # one blank, not one a piece
 
     asyncio.run(run())
 

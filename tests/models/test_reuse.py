@@ -158,7 +158,8 @@ def test_what_a_cancel_leaves_is_known(tmp_path, kind, where):
                 talk.rows.pop()
             await talk.ask(LONG if where == "prefill" else "go on")
             assert talk.as_said()
-            assert talk.last.timings.reused >= 32
+            if model.engine.info.cut_back:
+                assert talk.last.timings.reused >= 32
 
     asyncio.run(run())
 
@@ -166,7 +167,7 @@ def test_what_a_cancel_leaves_is_known(tmp_path, kind, where):
 def _greedy(tokens: int):
     from palaver.core.generation import Sampling
 
-    return Sampling(max_tokens=tokens, temperature=0.0, grammar='root ::= "ab cd "+')
+    return Sampling(max_tokens=tokens, temperature=0.0, grammar='root ::= "ab cd "{200}')
 
 
 def test_a_changed_system_prompt_is_said_to_break_the_prefix(tmp_path):

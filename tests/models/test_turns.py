@@ -210,7 +210,7 @@ def test_a_death_keeps_the_partial_answer_and_only_the_rest_is_read_again(tmp_pa
             assert await model.cache.save()
             await talk.ask("unsaved")
             talk.add(user(LONG))
-            given = Sampling(max_tokens=400, temperature=0.0, grammar='root ::= "ab "+')
+            given = Sampling(max_tokens=400, temperature=0.0, grammar='root ::= "ab "{500}')
             answer = model.respond(talk.rows, (), given)
             with pytest.raises(EngineError, match=strike.name) as death:
                 await _struck(talk, answer, where, pid(model.engine), strike)
