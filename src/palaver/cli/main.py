@@ -22,7 +22,19 @@ def main() -> None:
 
         sys.stdout.write(text())
         return
-    sys.exit(_run(argv))
+    try:
+        code = _run(argv)
+    except KeyboardInterrupt:  # while something was still being imported, or already closed
+        code = 130
+    _ignore_interrupts()
+    sys.exit(code)
+
+
+def _ignore_interrupts() -> None:
+    """From here on there is nothing to stop; Ctrl-C would only change the exit code."""
+    signal = sys.modules.get("signal")
+    if signal is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _run(argv: list[str]) -> int:
