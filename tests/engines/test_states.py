@@ -107,14 +107,19 @@ def _huge_count(path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [_truncate, _empty, _other_ids, _other_version, _longer, _huge_count]
 )
-def test_a_damaged_state_is_removed_and_never_reaches_the_engine(tmp_path, damage):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_damaged_state_is_removed_and_never_reaches_the_engine(tmp_path, damage, late):
     async def run() -> None:
         async with running(tmp_path) as engine:
             found = states(engine)
-            damage(path := await keep(engine, found, PROMPT))
+            path = await keep(engine, found, PROMPT)
             await engine.restart()
             cache = Cache(engine, found)
-            assert cache.reusable([*PROMPT, 5]).tokens == 0
+            if late:
+                assert cache.reusable([*PROMPT, 5]).tokens == len(PROMPT)
+            damage(path)
+            if not late:
+                assert cache.reusable([*PROMPT, 5]).tokens == 0
             await cache.restore([*PROMPT, 5])
             assert cache.held == []
             assert not path.exists()

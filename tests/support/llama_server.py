@@ -68,6 +68,7 @@ def serve(asked: argparse.Namespace) -> object:
     params.slot_save_path = asked.slot_save_path
     params.warmup = not asked.no_warmup
     params.cache_ram_mib = int(os.environ.get("LLAMA_ARG_CACHE_RAM", "8192"))
+    params.n_ctx_checkpoints = int(os.environ.get("LLAMA_ARG_CTX_CHECKPOINTS", "32"))
     params.verbosity = int(os.environ.get("LLAMA_LOG_VERBOSITY", "3"))
     params.fit_params = os.environ.get("LLAMA_ARG_FIT") != "off"
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(path, 1.0) for path in asked.lora]

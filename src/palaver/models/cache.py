@@ -21,7 +21,7 @@ _LARGEST_PEEK = 1 << 29  # bytes of state worth writing only to learn the ids of
 # the cache's own end but that is still within the window.
 _MARK_BEFORE_END = 4
 _WINDOW_MARK_BEFORE_END = 6
-_MARKS = 31
+_MARKS = 3  # it keeps 8 copies (memory.CHECKPOINTS in engines/llama_cpp) and makes two a prompt
 
 
 class Reuse(Struct, frozen=True):
@@ -123,6 +123,9 @@ class Cache:
         """Restore the saved state that serves more of `ids` than the cache, if one does."""
         state = self._best(ids, self.in_slot(ids) + _WORTH)
         if state is None:
+            return
+        if self._states.read(state.path) != state.ids:  # changed since it was looked at
+            self._states.discard(state.path)
             return
         try:
             count = await self.engine.restore(state.path)

@@ -131,7 +131,9 @@ class States:
         try:
             _, count, digest, size, _ = path.stem.split("-")
             if path.stat().st_size == int(size):
-                ids = self._known.get(path.name) or ids_of(path)
+                if path.name in self._known:
+                    return self._known[path.name]
+                ids = ids_of(path)
                 if ids is not None and len(ids) == int(count) and _digest(ids) == digest:
                     self._known[path.name] = ids
                     return ids

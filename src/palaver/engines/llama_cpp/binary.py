@@ -23,10 +23,12 @@ from pathlib import Path
 
 from palaver.core.errors import EngineError, UserError
 from palaver.engines.llama_cpp import folders
+from palaver.engines.llama_cpp.memory import CHECKPOINTS
 from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
 _POLL = 0.02  # seconds between looks at a server that is loading; grows tenfold
 _VARIABLES = {
+    "LLAMA_ARG_CTX_CHECKPOINTS": str(CHECKPOINTS),
     "LLAMA_ARG_CACHE_RAM": "0",  # states are swapped by us, so that what is cached is known
     "LLAMA_ARG_FIT": "off",  # the context is ours to choose
     "LLAMA_LOG_VERBOSITY": "1",  # errors: the log would grow with each request
