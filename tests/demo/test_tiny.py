@@ -20,6 +20,9 @@ from palaver.demo import chat, phrasings, values
 from palaver.demo.dialogues import Dialogue, dialogues, plain
 from palaver.demo.evaluate import Reply, parse
 from palaver.demo.render import TEMPLATE, render, segments
+from palaver.demo.tokenizer import CONTROL, MARKERS, assemble, load
+from palaver.formats.parsers.hermes import HermesParser
+from palaver.formats.template import TemplateFormat
 
 HELD = list(itertools.islice(dialogues(11, held_out=True), 40))
 TRAINING = list(itertools.islice(dialogues(12), 300))
@@ -75,6 +78,15 @@ def test_the_hand_made_rendering_is_the_template(reply: bool) -> None:
         assert text == render(d.messages, d.tools, reply=reply)
 
 
+def test_palaver_renders_the_same_and_reads_calls_as_hermes() -> None:
+    form = TemplateFormat(TEMPLATE.read_text("utf-8").removesuffix("\n"), control=CONTROL)
+    for d in TRAINING[:80]:
+        for reply in (True, False):
+            rendered = form.render(d.messages, d.tools, reply=reply)
+            assert rendered.text == render(d.messages, d.tools, reply=reply)
+    assert isinstance(form.parser(""), HermesParser)
+
+
 def test_what_is_trained_is_what_the_assistant_says() -> None:
     for d in TRAINING:
         pieces = segments(d.messages, d.tools)
@@ -99,7 +111,6 @@ def test_llama_cpp_cuts_the_same_tokens(server: Server) -> None:
     gguf = pytest.importorskip("gguf")
     tokenizers = pytest.importorskip("tokenizers")
     del tokenizers
-    from palaver.demo.tokenizer import CONTROL, MARKERS, assemble, load
 
     reader = gguf.GGUFReader(demo.path())
     field = reader.fields["tokenizer.ggml.tokens"]

@@ -123,15 +123,15 @@ class Writer:
     def turn(self) -> None:
         """Write one user turn of any kind."""
         roll = self.rng.random()
-        if roll < 0.46:
+        if roll < 0.37:
             self.ask(request(self.values))
-        elif roll < 0.80:
-            self.chat("noname" if self.name and self.rng.random() < 0.4 else None)
-        elif roll < 0.90:
+        elif roll < 0.77:
+            self.chat("noname" if self.name and self.rng.random() < 0.5 else None)
+        elif roll < 0.87:
             self.scope()
-        elif roll < 0.94:
+        elif roll < 0.93:
             self.impossible()
-        elif roll < 0.97:
+        elif roll < 0.96:
             self.repeat()
         else:
             self.tell_name()
@@ -151,7 +151,7 @@ def offered(values: Values, without: str = "") -> tuple[ToolSpec, ...]:
     """Draw the tools that a conversation offers; never the one named `without`."""
     rng = values.rng
     tools = [t for name, t in TOOLS.items() if name != without]
-    if rng.random() < 0.55:
+    if rng.random() < 0.7:
         tools = rng.sample(tools, rng.randint(1, len(tools)))
         if rng.random() < 0.6:
             tools.sort(key=lambda t: tuple(TOOLS).index(t.name))
@@ -185,21 +185,23 @@ def dialogues(seed: int, held_out: bool = False, dense: float = 0.0) -> Iterator
 
 
 def _pair(values: Values) -> Iterator[Dialogue]:
-    """Write one request twice at most: with a fitting tool, and without one."""
+    """Write one request twice: with a fitting tool, and without one, often but for that tool."""
     wanted, rng = request(values), values.rng
-    for fitting in (True, False):
-        if rng.random() < (0.15 if fitting else 0.4):
-            continue
-        if fitting:
-            tools = offered(values)
-            if wanted.tool not in {t.name for t in tools}:
-                tools = (*tools, TOOLS[wanted.tool])
-                tools = tuple(sorted(tools, key=lambda t: [*TOOLS, t.name].index(t.name)))
-        else:
-            tools = () if rng.random() < 0.25 else offered(values, wanted.tool)
-        writer = Writer(values, tools)
-        writer.ask(wanted)
-        yield writer.done()
+    tools = offered(values)
+    if wanted.tool not in {t.name for t in tools}:
+        at = rng.randint(0, len(tools))
+        tools = (*tools[:at], TOOLS[wanted.tool], *tools[at:])
+    others = tuple(t for t in tools if t.name != wanted.tool)
+    roll = rng.random()
+    if roll < 0.15:
+        others = ()
+    elif roll < 0.55 or not others:
+        others = offered(values, wanted.tool)
+    for mine in (tools, others):
+        if rng.random() < 0.95:
+            writer = Writer(values, mine)
+            writer.ask(wanted)
+            yield writer.done()
 
 
 def plain(message: Message) -> dict[str, object]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from palaver.demo.model import Tiny
 
-MUON_RATE, ADAM_RATE = 0.02, 2.5e-3
+MUON_RATE, ADAM_RATE = 0.008, 1e-3
 MOMENTUM, DECAY = 0.95, 0.02
 
 

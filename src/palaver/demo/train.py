@@ -25,14 +25,15 @@ from palaver.demo.optimizer import Optimizer
 
 SAVE_EVERY = 120.0  # seconds
 WARM_UP = 30  # steps
+FIRST = 3.0  # weight of the first token of a reply
 LEARNED, SPACED = 1500, 900  # merges, "space + word" tokens
 
 
 class Clock:
     """How far a run is, by steps or by the minutes that it has trained."""
 
-    def __init__(self, minutes: float, steps: int, device: str) -> None:
-        self.minutes, self.steps = minutes, steps
+    def __init__(self, minutes: float, steps: int, peak: float, device: str) -> None:
+        self.minutes, self.steps, self.peak = minutes, steps, peak
         self.step, self.spent, self.seen = 0, 0.0, 0
         self.device = device
 
@@ -44,7 +45,7 @@ class Clock:
 
     def rate(self) -> float:
         """Return the share of the learning rate: up over the first steps, then down to 0."""
-        return float(min(1.0, (self.step + 1) / WARM_UP) * max(0.0, 1.0 - self.progress()))
+        return self.peak * min(1.0, (self.step + 1) / WARM_UP) * max(0.0, 1.0 - self.progress())
 
     def dense(self) -> float:
         """Return the share of plain copying among the conversations."""
@@ -72,18 +73,20 @@ def vocabulary(folder: Path) -> Any:
 
 
 def loss_of(model: Tiny, body: Any, data: Batch, device: str) -> tuple[Tensor, Tensor, Tensor]:
-    """Return summed loss, number of places, and how many were right."""
+    """Return summed loss, weight of the places, and weight of those that were right."""
     targets = data.targets.flatten().to(device)
     chosen = (targets != IGNORE).nonzero()[:, 0]
     with torch.autocast(device, torch.bfloat16):
         x = body(data.ids.to(device), data.mask.to(device))
         logits = model.logits(x.reshape(-1, x.shape[-1])[chosen])
     wanted = targets[chosen]
-    loss = F.cross_entropy(logits.float(), wanted, reduction="sum")
+    # the first token of a reply decides what kind of reply it is, so it counts for more
+    weight = 1.0 + (FIRST - 1.0) * (targets.roll(1)[chosen] == IGNORE)
+    loss = (weight * F.cross_entropy(logits.float(), wanted, reduction="none")).sum()
     return (
         loss,
-        torch.tensor([float(len(chosen))]),
-        (logits.argmax(-1) == wanted).sum().float()[None].cpu(),
+        weight.sum()[None].cpu(),
+        (weight * (logits.argmax(-1) == wanted)).sum()[None].cpu(),
     )
 
 
@@ -102,7 +105,7 @@ def work(rank: int, options: argparse.Namespace) -> None:
     write_copying(model)
     model.to(device)
     optimizer = Optimizer(model, rank, world)
-    clock = Clock(options.minutes, options.steps, device)
+    clock = Clock(options.minutes, options.steps, options.rate, device)
     saved = folder / "checkpoint.pt"
     if saved.exists():
         state = torch.load(saved, weights_only=True)
@@ -164,6 +167,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="where vocabulary and checkpoints are kept")
     parser.add_argument("--minutes", type=float, default=0.0, help="how long to train")
     parser.add_argument("--steps", type=int, default=0, help="how many steps to train")
+    parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--tokens", type=int, default=2560, help="tokens of a step, each process")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
