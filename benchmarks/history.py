@@ -80,7 +80,7 @@ def history(model: Path, tokens: int) -> Iterator[tuple[Path, Built]]:
     if not (kept / BUILT).exists():
         shutil.rmtree(kept, ignore_errors=True)
         _build(kept, model, tokens)
-    copy = kept.with_name(f"{kept.name}-{os.getpid()}")
+    copy = cache_folder() / f"h{os.getpid()}"  # short: a socket stands below it
     try:
         shutil.copytree(kept, copy, copy_function=_copy)
         yield copy, msgspec.json.decode((kept / BUILT).read_bytes(), type=Built)

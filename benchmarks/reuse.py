@@ -91,6 +91,8 @@ def sample(
     raw = complete(path, prompt, 1)
     complete(path, after[:-1], 0)
     new = len(prompt) - common_prefix(held, prompt)
+    if raw.read != turn.read:
+        print(f"{line!r}: palaver read {turn.read} tokens, the raw request {raw.read}", flush=True)
     return Sample(turn.first, raw.first, turn.read, new), after
 
 

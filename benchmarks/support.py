@@ -46,7 +46,7 @@ WITH_SECRET = [
 ]
 STATUS = "{model} threads={threads} {cost}"
 _FIGURES = re.compile(
-    rb"(\d+) tokens(?:  ([\d.]+) tokens/s)?(?:  first after ([\d.]+ \w+))?"
+    rb"(\d+) tokens?(?:  ([\d.]+) tokens/s)?(?:  first after ([\d.]+ \w+))?"
     rb"  (\d+) reused, (\d+) read"
 )
 
@@ -306,8 +306,10 @@ class Chat(Terminal):
             pass
         sent = self.send(line + "\r")
         mark = self.until(b" reused, ", mark, timeout)
+        end = time.perf_counter() + timeout
         while not (figures := _FIGURES.search(bytes(self.raw[mark - 200 :]))):
-            self.read(0.2)
+            if not self._wait_for_piece(end):
+                raise TimeoutError("no figures came:\n" + self.text())
         last = self.pieces[-1][0]
         first = self._first(said or line, pieces) if seen_first else last
         tokens, _, _, reused, read = figures.groups()
