@@ -132,9 +132,15 @@ class Conversation:
     async def clear(self) -> None:
         """Begin anew with the same system prompt; what was said stays as a branch."""
         head = next((r for r in self.view if _role(r) == "system"), None)
-        await self.go_to(None)
-        if head is not None and isinstance(head.entry, Message):
-            await self.append(head.entry)
+        if head is None or head.parent is None:
+            await self.go_to(head.id if head else None)
+            return
+        # It was set in the middle: it gets a place of its own, left and gone to again, because
+        # redo leads back to where a move began, and not past a message.
+        stood = self.rows[-1].id
+        root = await self.store.run(Store.append, self.session, None, head.entry)
+        await self.store.run(Store.set_tip, self.session, stood)
+        await self.go_to(root.id)
 
     async def set_system(self, text: str) -> None:
         """Set the system prompt from here on; an empty text means none."""

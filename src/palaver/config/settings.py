@@ -6,6 +6,7 @@ Nothing here imports more than the standard library, because it runs before the 
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,10 +60,15 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")
-        for name in ("temperature", "top_k", "top_p", "min_p", "repeat_penalty"):
+        if not all(self.stop):
+            raise UserError("stop: an empty text would end every answer before it begins")
+        for name in (
+            "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "memory_limit",
+            "kv_disk_gb",
+        ):  # fmt: skip
             value = getattr(self, name)
-            if value is not None and value < 0:
-                raise UserError(f"{name} = {value}: must not be negative")
+            if value is not None and not 0 <= value < math.inf:  # NaN is not, either
+                raise UserError(f"{name} = {value}: must be a number that is not negative")
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -49,6 +49,7 @@ class Controller:
         self._store: AsyncStore | None = None
         self._conversation: Conversation | None = None
         self._loading: asyncio.Task[LocalModel] | None = None
+        self._awaited = 0
         self._ending: LocalModel | None = None
         self._idle: asyncio.Task[None] | None = None
         self._halt = asyncio.Event()
@@ -125,7 +126,7 @@ class Controller:
             self.model = task.result()
         elif not isinstance(error, PalaverError):
             raise error
-        elif not self.busy:  # else it is raised where the model is waited for
+        elif not self._awaited:  # else it is raised where the model is waited for
             self.screen.error(error)
         self.screen.changed()
 
@@ -133,7 +134,11 @@ class Controller:
         """Wait for the model. Raises what loading raised."""
         if self._loading is None:
             raise UserError("no model is loaded", fix="/model NAME loads one")
-        return await asyncio.shield(self._loading)
+        self._awaited += 1
+        try:
+            return await asyncio.shield(self._loading)
+        finally:
+            self._awaited -= 1
 
     async def _unload(self) -> None:
         """End the model, or its loading; what is cached is saved."""
@@ -184,7 +189,8 @@ class Controller:
         """Go on with the cut-off answer that the log ends with."""
         conversation = self.conversation
         view = conversation.view
-        if not view or not _cut_off(view[-1]):
+        last = view[-1].entry if view else None
+        if not isinstance(last, Message) or last.role != "assistant" or last.stop == "end":
             raise UserError("there is no cut-off answer", fix="/retry asks for another one")
         row = view[-1]
 
@@ -390,8 +396,3 @@ async def _chain(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Even
     yield first
     async for event in rest:
         yield event
-
-
-def _cut_off(row: Row) -> bool:
-    entry = row.entry
-    return isinstance(entry, Message) and entry.role == "assistant" and entry.stop != "end"

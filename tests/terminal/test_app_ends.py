@@ -1,0 +1,173 @@
+"""However a chat ends, nothing that was said is lost and nothing unreadable is on the screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tests.support.terminal import LONG, Terminal, tiny
+
+from palaver.core.messages import Message
+from palaver.sessions.store import Store
+
+
+def stored(home: Path) -> list[Message]:
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        rows = store.path(store.list_sessions(1)[0].id)
+    return [row.entry for row in rows if isinstance(row.entry, Message)]
+
+
+def streaming(terminal: Terminal) -> None:
+    terminal.ready()
+    terminal.line("go on for long")
+    terminal.streams()
+
+
+def shown(terminal: Terminal) -> str:
+    """Return the letters of the answer that stand on the screen."""
+    rows = terminal.rows()
+    first = rows.index("you> go on for long") + 1
+    last = next((i for i, row in enumerate(rows[first:], first) if row.startswith("you>")), None)
+    return letters("".join(rows[first:last]))
+
+
+def letters(text: str) -> str:
+    return re.sub(r"\\x..|[^A-Za-z]", "", text)
+
+
+def quiet(terminal: Terminal) -> None:
+    assert "Traceback" not in terminal.text()
+    assert "Unhandled" not in terminal.text()
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_it_and_keeps_the_partial_answer(tmp_path, how):
+    with Terminal(tmp_path, *LONG) as terminal:
+        streaming(terminal)
+        os.kill(terminal.pid, how)
+        assert terminal.ended() == 128 + how
+        quiet(terminal)
+        assert b"\x1b[?2004l" in terminal.raw[-2000:]  # the terminal is as it was
+    question, answer = stored(tmp_path)
+    assert question.text == "go on for long"
+    assert answer.stop == "cancelled"
+    assert shown(terminal)[:200] in letters(answer.text)
+
+
+def test_a_closed_terminal_loses_nothing(tmp_path):
+    with Terminal(tmp_path, *LONG) as terminal:
+        streaming(terminal)
+        seen = shown(terminal)
+        process = psutil.Process(terminal.pid)
+        engine = process.children()
+        terminal.child.close(force=False)
+        _, alive = psutil.wait_procs([process, *engine], timeout=20)
+        assert not alive
+    _, answer = stored(tmp_path)
+    assert answer.stop == "cancelled"
+    assert seen
+    assert letters(answer.text).startswith(seen)
+
+
+def test_kill_9_loses_no_word_that_was_seen_and_continue_goes_on(tmp_path):
+    with Terminal(tmp_path, *LONG) as terminal:
+        streaming(terminal)
+        engine = psutil.Process(terminal.pid).children()
+        os.kill(terminal.pid, signal.SIGKILL)
+        terminal.ended()
+        seen = shown(terminal)
+        psutil.wait_procs(engine, timeout=20)
+        assert not any(process.is_running() for process in engine)
+    with Terminal(
+        tmp_path, "--resume", "last", "--max-tokens", "30", "--temperature", "0", *LONG[2:4]
+    ) as again:
+        again.wait("the last answer had been cut off; /continue goes on with it")
+        assert "you> go on for long" in again.rows()
+        again.line("/continue")
+        again.wait(lambda: "cut off at the limit" in again.text())
+        again.send("\x04")
+        assert again.ended() == 0
+        quiet(again)
+    _, answer = stored(tmp_path)
+    assert answer.stop == "length"
+    assert letters(answer.text).startswith(seen)
+    assert len(letters(answer.text)) > len(seen) > 200
+
+
+def test_a_killed_engine_is_said_and_started_again(tmp_path):
+    with Terminal(tmp_path, *LONG) as terminal:
+        streaming(terminal)
+        (engine,) = psutil.Process(terminal.pid).children()
+        engine.kill()
+        terminal.wait("error: the engine's process ended (signal SIGKILL")
+        terminal.wait("the engine is back")
+        assert "broken off: /continue goes on" in terminal.text()
+        before = shown(terminal)
+        terminal.line("/set max_tokens 20")
+        terminal.line("/continue")
+        terminal.wait("cut off at the limit")
+        assert before
+        # Between two turns it is not even noticed.
+        terminal.ready()
+        (engine,) = psutil.Process(terminal.pid).children()
+        engine.kill()
+        terminal.line("still there?")
+        terminal.wait(lambda: terminal.text().count("cut off at the limit") == 2)
+        assert terminal.text().count("error:") == 1
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+        quiet(terminal)
+    _, first, _, second = stored(tmp_path)
+    assert (first.stop, second.stop) == ("length", "length")
+
+
+def test_ctrl_z_suspends_and_fg_draws_again(tmp_path):
+    with Terminal(tmp_path, command=["bash", "--norc", "-i"], env={"PS1": "shell> "}) as terminal:
+        terminal.wait("shell>")
+        limits = "--threads 1 --context 2048 --max-tokens 20"
+        terminal.line(f"{sys.executable} -m palaver.cli.main -m {tiny()} {limits}")
+        terminal.ready()
+        terminal.send("half a li")
+        terminal.wait("you> half a li")
+        terminal.send("\x1a")
+        terminal.wait("Stopped")
+        terminal.line("fg")
+        terminal.wait(lambda: "you> half a li" in terminal.text().partition("Stopped")[2])
+        terminal.send("ne\r")
+        terminal.wait("cut off at the limit")
+        terminal.send("\x04")
+        terminal.wait(lambda: terminal.rows()[-1] == "shell>")
+        quiet(terminal)
+        terminal.line("stty -a | grep -c ' echo '")
+        terminal.wait(lambda: terminal.rows()[-2:] == ["1", "shell>"])
+    assert stored(tmp_path)[0].text == "half a line"
+
+
+def test_leaving_while_the_model_loads_is_at_once(tmp_path):
+    (tmp_path / "slow.gguf").symlink_to(tiny())
+    with Terminal(tmp_path, model=tmp_path / "slow.gguf") as terminal:
+        terminal.wait("you>")
+        terminal.line("not answered")
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+        quiet(terminal)
+
+
+def test_no_save_leaves_nothing_behind(tmp_path):
+    begun = time.time()
+    with Terminal(tmp_path, "--no-save", "--max-tokens", "5") as terminal:
+        terminal.wait("session not kept")
+        terminal.line("a secret")
+        terminal.wait("read")
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+    assert not (tmp_path / "data" / "palaver.db").exists()
+    assert not list((tmp_path / "data" / "kv").glob("*"))
+    memory = Path("/dev/shm").glob("palaver-*")
+    assert not [path for path in memory if path.stat().st_mtime > begun]
