@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from palaver.cli._options import given
 from palaver.cli.flags import FLAGS
 from palaver.cli.main import start_chat
 
@@ -19,7 +20,7 @@ def _chat(model_argument: str | None, **values: Any) -> int:
     if model_argument and values.get("model"):
         raise click.UsageError("Give the model once: as MODEL or with --model.")
     values["model"] = values.get("model") or model_argument
-    return start_chat({k: v for k, v in values.items() if v not in (None, False, ())})
+    return start_chat(given(values))
 
 
 def _command() -> click.Command:

@@ -76,6 +76,21 @@ SAMPLING = (
 )
 
 
+def could_be_model(word: str) -> bool:
+    """Say whether a bare word may name a model: a path, org/repo, or one that was downloaded."""
+    if "/" in word or "." in word or word == "palaver-tiny":
+        return True
+    from pathlib import Path
+
+    from palaver.config import paths
+
+    begun = word.lower().partition(":")[0]
+    return Path(word).exists() or any(
+        begun in str(file.relative_to(paths.models_dir())).lower()
+        for file in paths.models_dir().rglob("*.gguf")
+    )
+
+
 def read(argv: list[str]) -> dict[str, Any] | None:
     """Return the values of the flags in `argv`, or None where click has to look at them."""
     by_name = {name: flag for flag in FLAGS for name in flag.names}
@@ -83,7 +98,7 @@ def read(argv: list[str]) -> dict[str, Any] | None:
     rest = iter(argv)
     for word in rest:
         if not word.startswith("-"):
-            if "model" in values:
+            if "model" in values or not could_be_model(word):
                 return None
             values["model"] = word
             continue

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 from typing import Any
 
 import click
 
 from palaver import __version__
 from palaver.cli._help import ABOUT, subcommands, text
+from palaver.cli.flags import could_be_model
 from palaver.cli.main import report
 from palaver.core.errors import PalaverError
 from palaver.core.scan import load
@@ -50,8 +50,8 @@ class Group(click.Group):
             import difflib
 
             near = difflib.get_close_matches(args[0], subcommands(), 1, 0.6)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
+            hint = f"Did you mean {near[0]!r}?" if near else "`palaver models list` shows models."
+            ctx.fail(f"No such command, and no model, {args[0]!r}. {hint}")
         return super().resolve_command(ctx, args)
 
 
@@ -71,14 +71,9 @@ def _as_chat(argv: list[str]) -> list[str]:
         return ["ask", *argv[1:]]
     if argv and (argv[0] in subcommands() or argv[0] in ("-h", "--help", "--version")):
         return argv
-    looks_like_model = argv and not argv[0].startswith("-") and len(argv) == 1
-    if argv and not argv[0].startswith("-") and not _could_be_model(argv[0]) and looks_like_model:
+    if argv and not argv[0].startswith("-") and not could_be_model(argv[0]):
         return argv
     return ["chat", *argv]
-
-
-def _could_be_model(word: str) -> bool:
-    return "/" in word or "." in word or Path(word).exists()
 
 
 def run(argv: list[str]) -> int:
