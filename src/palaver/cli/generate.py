@@ -48,7 +48,7 @@ async def _generate(prompt: str, logprobs: int | None, special: bool, settings: 
         if not ids:
             raise UserError("the prompt is empty")
         sampling = msgspec.structs.replace(assemble.sampling(settings), logprobs=logprobs)
-        async with aclosing(model.engine.generate(ids, sampling)) as tokens:  # type: ignore[type-var]
+        async with aclosing(model.engine.generate(ids, sampling)) as tokens:
             async for token in tokens:
                 if token.logprobs:
                     for entry in token.logprobs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -73,8 +73,8 @@ class Engine(Protocol):
     info: EngineInfo
     tokenizer: Tokenizer
 
-    def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Token]:
-        """Generate after `prompt`; the last Token has `stop` and `timings`.
+    def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
+        """Generate after `prompt`; the last Token has `stop` and `timings`. Closing it cancels.
 
         Raises EngineError (`died` where the process is gone) and UserError for bad settings.
         """
@@ -88,7 +88,7 @@ class Engine(Protocol):
     async def restore(self, path: Path) -> int:
         """Read a state back; return how many tokens it holds."""
 
-    def prefill(self, prompt: Sequence[int]) -> AsyncIterator[Token]:
+    def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
         """Read `prompt` into the cache without answering; closing the iterator ends it."""
 
     @property

@@ -77,17 +77,19 @@ class Answer:
         if self.cancelled:  # while the prompt was made, or a saved state restored
             self._stop = "cancelled"
             return
-        async for token in self.engine.generate(self.prompt.ids, self.sampling):
-            if token.prefill:
-                self._read, total, reused = token.prefill
-                yield Prefill(self._read, total, reused)
-                continue
-            ids.add(token)
-            self.timings = token.timings or self.timings
-            for event in self._said(token):
-                yield event
-            if token.stop:
-                self._stop = token.stop  # type: ignore[assignment]
+        tokens = self.engine.generate(self.prompt.ids, self.sampling)
+        async with aclosing(tokens):
+            async for token in tokens:
+                if token.prefill:
+                    self._read, total, reused = token.prefill
+                    yield Prefill(self._read, total, reused)
+                    continue
+                ids.add(token)
+                self.timings = token.timings or self.timings
+                for event in self._said(token):
+                    yield event
+                if token.stop:
+                    self._stop = token.stop  # type: ignore[assignment]
 
     def _said(self, token: Token) -> list[Event]:
         """Parse a token's text. The end token's own text says only that the reply is over."""

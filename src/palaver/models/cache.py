@@ -219,10 +219,11 @@ class Cache:
         reused = read = 0
         over = False
         try:
-            async for token in self.engine.prefill(head):
-                if token.prefill:
-                    read, _, reused = token.prefill
-                over = over or (token.stop is not None and token.stop != "cancelled")
+            async with contextlib.aclosing(self.engine.prefill(head)) as tokens:
+                async for token in tokens:
+                    if token.prefill:
+                        read, _, reused = token.prefill
+                    over = over or (token.stop is not None and token.stop != "cancelled")
         finally:
             if over:
                 self.answered(head, (), reused, whole=True)

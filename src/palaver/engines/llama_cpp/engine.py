@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,30 +103,36 @@ class LlamaCpp:
         """Whether the process runs."""
         return self._child.alive
 
-    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncIterator[Token]:
+    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; see `palaver.core.engine.Engine.generate`.
 
         Closing the iterator ends the generation, as `cancel` does.
         """
         body = _request(prompt, sampling, self._preserved)
-        constrained = "grammar" in body or "json_schema" in body
         logged = self._child.log_size()
+        said: list[str] = []
         self._stream = self._wire().events("/completion", body)
         async with contextlib.aclosing(self._tokens(self._stream)) as tokens:
             async for token in tokens:
-                if constrained and (token.count == 1 or token.stop):
-                    self._check_constraint(logged)
+                if "json_schema" in body:
+                    said.append(token.text)
+                    if token.count == 1 or token.stop:
+                        await self._check_schema(logged, "".join(said), over=bool(token.stop))
                 yield token
 
-    def _check_constraint(self, logged: int) -> None:
-        """Raise UserError where llama.cpp could not compile a grammar or schema.
+    async def _check_schema(self, logged: int, said: str, *, over: bool) -> None:
+        """Raise UserError where llama.cpp could not compile a schema.
 
-        It says so in its log alone, and then goes on without the constraint.
+        It says so in its log alone, a moment later, and goes on without the constraint.
         """
-        for line in self._child.log_since(logged).splitlines():
-            _, found, reason = line.partition("llg error: ")
-            if found:
-                raise UserError(f"the engine can't follow the schema or grammar: {reason}")
+        tries = 20 if over and not _begins_json(said) else 1
+        for left in reversed(range(tries)):
+            for line in self._child.log_since(logged).splitlines():
+                _, found, reason = line.partition("llg error: ")
+                if found:
+                    raise UserError(f"the engine can't follow the schema: {reason}")
+            if left:
+                await asyncio.sleep(0.05)
 
     async def _tokens(self, stream: EventStream) -> AsyncGenerator[Token]:
         began = time.perf_counter()
@@ -168,7 +174,7 @@ class LlamaCpp:
             await asyncio.sleep(0.05)
         return EngineError(f"the engine broke off the answer: {error or 'the stream ended early'}")
 
-    async def prefill(self, prompt: Sequence[int]) -> AsyncIterator[Token]:
+    async def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
         """Read `prompt` into the cache without answering; yields progress and one last Token."""
         async with contextlib.aclosing(self._prefill(prompt)) as tokens:
             async for token in tokens:
@@ -267,6 +273,11 @@ def _request(prompt: Sequence[int], sampling: Sampling, preserved: list[str]) ->
     if sampling.logprobs:
         body["n_probs"] = sampling.logprobs
     return body
+
+
+def _begins_json(said: str) -> bool:
+    """Say whether a text could be JSON, going by its first character."""
+    return said.lstrip()[:1] in set('{["-0123456789tfn')
 
 
 def _schema(text: str) -> dict[str, Any]:
