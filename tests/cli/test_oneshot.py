@@ -70,7 +70,7 @@ def test_a_closed_pipe_ends_quietly(env):
 
 
 def test_continue_goes_on_with_the_last_session(env):
-    run(env, "ask", "Hello!", "--temperature", "0")
+    run(env, "ask", "Hello! " * 12, "--temperature", "0")
     done = run(env, "ask", "-c", "--json", "Thanks!", "--temperature", "0")
     last = json.loads(done.stdout.splitlines()[-1])
     assert last["generation"]["timings"]["reused"] > 20, (
