@@ -203,7 +203,7 @@ def test_plain_is_all_text() -> None:
 
 def test_every_parser_is_found_by_the_scan() -> None:
     folder = "palaver.formats.parsers"
-    assert scan.names(folder) == ("hermes", "plain", "think")
+    assert {"hermes", "plain", "think"} <= set(scan.names(folder))
     for name in scan.names(folder):
         assert scan.load(folder, name, "PARSER")(opened=False).finish() == []
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from palaver.core import scan
+from palaver.core.errors import UserError
 from palaver.core.format import Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
@@ -17,9 +18,20 @@ from palaver.formats._program import Program
 from palaver.formats._spans import spans
 from palaver.formats._tokens import ControlTokens
 from palaver.formats._track import Tracker
+from palaver.formats.parsers.think import ThinkParser
 from palaver.formats.tokens import pieces
 
 PARSERS = "palaver.formats.parsers"
+
+
+def claimants(template: str) -> list[str]:
+    """Return the dialects that claim a template: at most one, but for a template unknown to us."""
+    found = []
+    for name in scan.names(PARSERS):
+        claims = scan.load(PARSERS, name, "CLAIMS")
+        if claims(template):
+            found.append(name)
+    return found
 
 
 class TemplateFormat:
@@ -33,11 +45,18 @@ class TemplateFormat:
         control: Iterable[str] = (),
         source: str = "the model's own",
         date: datetime.date | None = None,
+        dialect: str | None = None,
     ) -> None:
         """`bos`, `eos` and `control` are token texts; `date` is the conversation's first day.
 
-        Nothing is compiled before it is needed.
+        `dialect` names a parser of replies; without it the template says which. Nothing is
+        compiled before it is needed. Raises UserError for a dialect that there is not.
         """
+        if dialect is not None and dialect not in scan.names(PARSERS):
+            raise UserError(
+                f"there is no dialect {dialect!r}; take one of {', '.join(scan.names(PARSERS))}"
+            )
+        self._dialect = dialect
         self.name = "template"
         self.source = source
         self._text = text
@@ -80,15 +99,26 @@ class TemplateFormat:
         """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
         return pieces(rendered, self._control)
 
-    def parser(self, prompt: str) -> Parser:
+    def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""
-        opened = prompt.rstrip().endswith("<think>")
-        if "<tool_call>" in self._text or not self.capabilities.tools:
-            name = "hermes"
-        else:
-            name = "think" if opened or "<think>" in self._text else "plain"
-        made: Parser = scan.load(PARSERS, name, "PARSER")(opened=opened)
+        name = self.dialect
+        if name == "plain" and self._dialect is None and ThinkParser.opened_by(prompt):
+            name = "think"
+        kind: type[ThinkParser] = scan.load(PARSERS, name, "PARSER")
+        made: Parser = kind(opened=kind.opened_by(prompt), tools=tools)
         return made
+
+    @cached_property
+    def dialect(self) -> str:
+        """The name of the parser for this template's replies."""
+        if self._dialect is not None:
+            return self._dialect
+        if not self.capabilities.tools:
+            return "hermes"  # as tools and calls are folded
+        names = claimants(self._text)
+        if names:
+            return names[0]
+        return "think" if "<think>" in self._text else "plain"
 
     def _write(
         self,

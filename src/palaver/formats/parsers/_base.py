@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
 from palaver.core.format import Parser
 
+# Templates write some markers in pieces, `'<' + name + '>'`: a claim looks at the text
+Claim = Callable[[str], bool]
 _BLANK = re.compile(r"\s*")
 
 
@@ -28,11 +30,19 @@ class Markers:
         """
         found = self._find.search(text, at)
         if found:
+            rest = len(text) - found.start()
+            if rest <= self._longest and text[found.start() :] in self._starts:
+                return found.start(), found.start()  # a longer one may be coming
             return found.span()
         for start in range(max(at, len(text) - self._longest), len(text)):
             if text[start:] in self._starts:
                 return start, start
         return len(text), len(text)
+
+
+def claim(*has: str, no: tuple[str, ...] = ()) -> Claim:
+    """Make the test whether a template writes all of `has` and none of `no`."""
+    return lambda template: all(p in template for p in has) and not any(p in template for p in no)
 
 
 def starts(text: str, at: int, marker: str) -> bool | None:
@@ -66,11 +76,7 @@ class StepParser:
         """Take more text; return what is certain now."""
         self._text = self._text[self._at :] + text if self._at < len(self._text) else text
         self._at = 0
-        while self._at < len(self._text):
-            before = self._at, self._step
-            self._step()
-            if (self._at, self._step) == before:
-                break
+        self._run()
         return self._taken()
 
     def finish(self) -> list[ParserEvent]:
@@ -78,6 +84,13 @@ class StepParser:
         self._end(self._text[self._at :])
         self._text, self._at = "", 0
         return self._taken()
+
+    def _run(self) -> None:
+        while self._at < len(self._text):
+            before = self._at, self._step
+            self._step()
+            if (self._at, self._step) == before:
+                break
 
     def _end(self, rest: str) -> None:
         """Write `rest`, which no step took, and what steps hold back."""

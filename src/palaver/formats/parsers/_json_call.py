@@ -14,6 +14,7 @@ _IN_NEST = re.compile(r'["{}\[\]<]')
 _IN_SCALAR = re.compile(r'[\s,}\]<"]')
 _GAP = re.compile(r"[\s,]*")
 _BLANK = re.compile(r"\s*")
+_ARGUMENTS = ("arguments", "parameters")
 CUT_OFF = "the call was cut off"
 
 
@@ -28,7 +29,7 @@ def problem(arguments: str) -> str | None:
     return None if isinstance(value, dict) else "the arguments are no JSON object"
 
 
-class _Value:
+class JsonValue:
     """Finds the end of one JSON value that comes in pieces; does not check what is in it."""
 
     def __init__(self, first: str) -> None:
@@ -73,8 +74,21 @@ class _Value:
 class JsonCall:
     """One call; `end` is the tag that closes it, looked for once the JSON is broken."""
 
-    def __init__(self, index: int, end: str, emit: Callable[[ParserEvent], object]) -> None:
-        """`emit` takes the events: the name first, then raw arguments, then the call."""
+    def __init__(
+        self,
+        index: int,
+        end: str,
+        emit: Callable[[ParserEvent], object],
+        *,
+        name: str = "name",
+        keyed: bool = False,
+    ) -> None:
+        """`emit` takes the events: the name first, then raw arguments, then the call.
+
+        `name` is the key of the tool's name; `keyed`: the name itself is the key of the arguments.
+        """
+        self._name_key = name
+        self._keyed = keyed
         self.done = False
         self._index = index
         self._end = end
@@ -84,12 +98,12 @@ class JsonCall:
         self._arguments: list[str] = []
         self._raw: list[str] = []
         self._key = ""
-        self._value: _Value | None = None
+        self._value: JsonValue | None = None
         self._kept: list[str] = []  # pieces of a value that is used whole
         self._streamed = False
         self._step: Callable[[str, int], int] = self._object
 
-    def read(self, text: str, at: int) -> int:
+    def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on; return up to where it was taken."""
         begin = at
         while at < len(text) and not self.done:
@@ -142,7 +156,10 @@ class JsonCall:
     def _before_value(self, text: str, at: int) -> int:
         at = _end(_BLANK, text, at)
         at = self._begin(text, at, self._in_value, None)
-        self._streamed = self._key in ("arguments", "parameters") and text[at : at + 1] == "{"
+        if self._value is not None and self._keyed and self._name is None:
+            self._name, self._key = self._key, "arguments"
+            self._emit(CallDelta(self._index, self._name, ""))
+        self._streamed = self._key in _ARGUMENTS and text[at : at + 1] == "{"
         return at
 
     def _in_value(self, text: str, at: int) -> int:
@@ -161,7 +178,7 @@ class JsonCall:
 
     def _broken(self, text: str, at: int) -> int:
         """Not JSON any more: everything up to the closing tag is kept as it is."""
-        end = text.find(self._end, at)
+        end = text.find(self._end, at) if self._end else -1
         self.done = end >= 0
         if not self.done:
             end = len(text)
@@ -179,7 +196,7 @@ class JsonCall:
             if text[at] in ("<}],:" if only is None else "<") or text[at] != (only or text[at]):
                 self._step = self._broken
             else:
-                self._value = _Value(text[at])
+                self._value = JsonValue(text[at])
                 self._kept = []
                 self._step = step
         return at
@@ -199,12 +216,12 @@ class JsonCall:
 
     def _settle(self, value: str, *, whole: bool) -> None:
         """Use a value that was read whole (or, at the end of a reply, as far as it came)."""
-        if self._key in ("arguments", "parameters"):
+        if self._key in _ARGUMENTS:
             text = _string(value) if value.startswith('"') else value
             self._argue("{}" if text == "null" else text)
         elif self._key == "id" and whole and value.startswith('"'):
             self._id = _string(value) or self._id
-        elif self._key == "name" and whole and self._name is None and value.startswith('"'):
+        elif self._key == self._name_key and whole and self._name is None and value.startswith('"'):
             self._name = _string(value)
             self._emit(CallDelta(self._index, self._name, "".join(self._arguments)))
 

@@ -6,18 +6,45 @@ before and after each tag belongs to the tag.
 
 from __future__ import annotations
 
-from palaver.formats.parsers._base import Markers, StepParser, blank_end, starts
+from collections.abc import Sequence
+from typing import ClassVar
 
-_OPEN = "<think>"
-_CLOSE = Markers("</think>", "\n</think>", "\n\n</think>")
+from palaver.core.tool import ToolSpec
+from palaver.formats.parsers._base import Markers, StepParser, blank_end, claim, starts
 
 
 class ThinkParser(StepParser):
-    """Parts reasoning from text."""
+    """Parts reasoning from text.
 
-    def __init__(self, *, opened: bool = False) -> None:
-        """`opened`: the prompt has written `<think>` already."""
+    A dialect may have other tags (`BEGINS`, `ENDS`), a word behind the first one (`LABEL`), and
+    markers that end the reasoning without being part of it (`CUTS`).
+    """
+
+    BEGINS: ClassVar[tuple[str, ...]] = ("<think>",)
+    ENDS: ClassVar[tuple[str, ...]] = ("</think>",)
+    LABEL: ClassVar[str] = ""
+    CUTS: ClassVar[tuple[str, ...]] = ()
+    _shut: ClassVar[Markers]
+
+    @classmethod
+    def opened_by(cls, prompt: str) -> bool:
+        """Say whether the end of a prompt has begun the thinking block."""
+        return prompt.rstrip().endswith(cls.BEGINS)
+
+    def __init_subclass__(cls) -> None:
+        """Prepare the markers that the class names."""
+        super().__init_subclass__()
+        cls._prepare()
+
+    @classmethod
+    def _prepare(cls) -> None:
+        ends = [gap + end for end in cls.ENDS for gap in ("", "\n", "\n\n")]
+        cls._shut = Markers(*ends, *cls.CUTS)
+
+    def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
+        """`opened`: the prompt has begun the block already; `tools`: what the model was told."""
         super().__init__()
+        self._tools = {tool.name: tool for tool in tools}
         self._blank: list[str] = []
         self._again = True  # a model may repeat the tag that it or its prompt wrote
         self._step = self._opened if opened else self._start
@@ -29,9 +56,8 @@ class ThinkParser(StepParser):
         self._at = at
         if at == len(self._text):
             return
-        here = starts(self._text, at, _OPEN)
+        here = self._begins()
         if here:
-            self._at += len(_OPEN)
             self._step = self._opened
         elif here is False:
             self._text, self._at = "".join(self._blank) + self._text[at:], 0
@@ -39,21 +65,36 @@ class ThinkParser(StepParser):
         if here is not None:
             self._blank.clear()
 
+    def _begins(self) -> bool | None:
+        """Go behind a tag that begins the block; None where it may be one."""
+        maybe: bool | None = False
+        for tag in self.BEGINS:
+            here = starts(self._text, self._at, tag)
+            if here:
+                self._at += len(tag)
+                return True
+            maybe = None if here is None else maybe
+        return maybe
+
     def _opened(self) -> None:
         """Behind `<think>`: white space, and perhaps the tag once more."""
         self._at = blank_end(self._text, self._at)
-        here = starts(self._text, self._at, _OPEN) if self._again else False
+        here = self._begins() if self._again else False
         if here:
-            self._at += len(_OPEN)
             self._again = False
         elif here is False and self._at < len(self._text):
-            self._step = self._reasoning
+            label = starts(self._text, self._at, self.LABEL) if self.LABEL else False
+            self._at += len(self.LABEL) if label else 0
+            if label is not None:
+                self._step = self._reasoning
 
     def _reasoning(self) -> None:
-        end, behind = _CLOSE.cut(self._text, self._at)
+        end, behind = self._shut.cut(self._text, self._at)
         self._think(self._text[self._at : end])
         self._at = behind
         if behind > end:
+            if self._text[end:behind] in self.CUTS:
+                self._at = end
             self._step = self._gap
 
     def _gap(self) -> None:
@@ -74,4 +115,7 @@ class ThinkParser(StepParser):
             self._blank.clear()
 
 
+ThinkParser._prepare()
+
 PARSER = ThinkParser
+CLAIMS = claim("\0")  # taken where no other dialect claims a template

@@ -1,0 +1,180 @@
+"""The parser that all dialects with tool calls share: text, markers, and readers of calls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import ClassVar, Protocol
+
+from palaver.core.tool import ToolSpec
+from palaver.formats.parsers._base import Markers, blank_end
+from palaver.formats.parsers.think import ThinkParser
+
+NEAR = 256  # characters in which a tag that nothing like a call follows must close to be one
+
+
+class Reader(Protocol):
+    """Reads one call, or several, while they come."""
+
+    done: bool
+
+    def read(self, text: str, at: int, *, last: bool = False) -> int:
+        """Take text from `at` on, after which none comes if `last`; return up to where."""
+
+    def cut_off(self, rest: str) -> None:
+        """Close at the end of the reply; `rest` is what was not taken."""
+
+
+class DialectParser(ThinkParser):
+    """Parts reasoning, text and calls by what a class names.
+
+    `OPENS` are the markers that begin calls; `DROPS` say nothing by themselves; between the two
+    of `SECTION` white space is nobody's. `TIGHT`: so is white space beside a marker.
+    `ANYWHERE`: thinking blocks may come later too. `LIKELY`: what follows a marker of `OPENS`
+    that is one (a group `name` in it must be a tool's, if the model was told of any); where
+    something else does, the marker must be closed by `CLOSE` nearby, else it is text (a model
+    that talks about its tags), at once where `UNLIKELY` matches. At the end of a reply it is a
+    call that was cut off if all that came matches `MAYBE`. `BARE` is a marker that is a
+    character like others, and begins a call at the beginning of the text alone.
+    """
+
+    OPENS: ClassVar[tuple[str, ...]] = ()
+    DROPS: ClassVar[tuple[str, ...]] = ()
+    SECTION: ClassVar[tuple[tuple[str, ...], tuple[str, ...]]] = ((), ())
+    TIGHT: ClassVar[bool] = False
+    ANYWHERE: ClassVar[bool] = False
+    LIKELY: ClassVar[re.Pattern[str] | None] = None
+    MAYBE: ClassVar[re.Pattern[str] | None] = None
+    UNLIKELY: ClassVar[re.Pattern[str] | None] = None
+    CLOSE: ClassVar[str] = ""
+    BARE: ClassVar[str] = ""
+    _marks: ClassVar[Markers]
+
+    @classmethod
+    def _prepare(cls) -> None:
+        super()._prepare()
+        thoughts = cls.BEGINS if cls.ANYWHERE else ()
+        marks = (*cls.OPENS, *cls.DROPS, *cls.SECTION[0], *cls.SECTION[1], *thoughts)
+        cls._marks = Markers(*marks) if marks else Markers("\0\0")
+
+    def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
+        """`opened`: the prompt has begun the block already; `tools`: what the model was told."""
+        super().__init__(opened=opened, tools=tools)
+        self._calls = 0
+        self._inner = False  # within a section
+        self._spoke = False  # text that is no white space has come
+        self._tag = ""  # an opening tag while it may be text
+        self._gaps: list[str] = []  # white space while it may belong to a tag
+        self._call: Reader | None = None
+
+    def _reader(self, marker: str) -> Reader:
+        """Make what reads behind `marker`."""
+        raise NotImplementedError
+
+    def _say(self, text: str) -> None:
+        self._spoke = self._spoke or bool(text.strip())
+        super()._say(text)
+
+    def _next(self) -> int:
+        """Count one more call; return its number, from 0."""
+        self._calls += 1
+        return self._calls - 1
+
+    def _body(self) -> None:
+        end, behind = self._marks.cut(self._text, self._at)
+        text = self._text[self._at : end]
+        if self.TIGHT or self._inner:
+            bare = text.rstrip()
+            if bare:
+                self._say("".join(self._gaps) + bare)
+                self._gaps = []
+            self._gaps.append(text[len(bare) :])
+        else:
+            self._say(text)
+        self._at = behind
+        if behind > end:
+            self._marked(self._text[end:behind])
+
+    def _marked(self, marker: str) -> None:
+        """Behind a marker that stands in the text."""
+        if marker == self.BARE and self._spoke:
+            self._say("".join(self._gaps) + marker)
+        elif marker in self.OPENS:
+            self._tag = "".join(self._gaps) + marker
+            self._step = self._tagged if self.LIKELY else self._reads
+        elif marker in self.BEGINS and self.ANYWHERE:
+            self._step = self._opened
+        else:
+            if marker in self.SECTION[0] or marker in self.SECTION[1]:
+                self._inner = marker in self.SECTION[0]
+            self._step = self._gap if self.TIGHT or self._inner else self._body
+        self._gaps = []
+
+    def _tagged(self) -> None:
+        """Behind a tag: is there a call, or another thing that a tag closes?"""
+        at = blank_end(self._text, self._at)
+        self._gaps.append(self._text[self._at : at])
+        self._at = at
+        if at == len(self._text):
+            return
+        likely = self._likely(at)
+        if likely:
+            self._gaps = []
+            self._step = self._reads
+        elif likely is False:
+            self._say(self._tag + "".join(self._gaps))
+            self._gaps = []
+            self._step = self._body
+
+    def _likely(self, at: int) -> bool | None:
+        """Say whether a call stands behind the tag; None where too little is there."""
+        assert self.LIKELY is not None
+        found = self.LIKELY.match(self._text, at, at + NEAR)
+        if found:
+            name = found.groupdict().get("name")
+            return name is None or not self._tools or name in self._tools
+        if self.UNLIKELY and self.UNLIKELY.match(self._text, at, at + NEAR):
+            return False
+        stop = at + NEAR
+        close = self._text.find(self.CLOSE, at, stop) if self.CLOSE else -1
+        again = self._text.find(self._tag.lstrip(), at, close if close >= 0 else stop)
+        if close >= 0 and again < 0:
+            return True
+        return None if again < 0 and len(self._text) - at < NEAR else False
+
+    def _reads(self) -> None:
+        if self._call is None:
+            self._call = self._reader(self._tag.lstrip())
+            self._tag = ""
+        self._at = self._call.read(self._text, self._at)
+        if self._call.done:
+            self._call = None
+            self._step = self._read
+            self._read()
+
+    def _read(self) -> None:
+        """Behind a call."""
+        self._step = self._gap if self.TIGHT or self._inner else self._body
+
+    def _end(self, rest: str) -> None:
+        if self._call is not None:
+            at = self._call.read(rest, 0, last=True)
+            if self._call.done:  # there was more behind it
+                self._call = None
+                self._text, self._at = rest, at
+                self._read()
+                self._run()
+                self._end(self._text[self._at :])
+                return
+            self._call.cut_off(rest[at:])
+            self._call = None
+        elif self._step == self._tagged and self.MAYBE and self.MAYBE.fullmatch(rest):
+            self._reader(self._tag.lstrip()).cut_off(rest)
+        elif self._step == self._tagged:
+            self._say(self._tag + "".join(self._gaps) + rest if rest else "")
+        elif self._step == self._body:
+            for mark in self.DROPS:
+                rest = rest.removeprefix(mark)
+            self._say("".join(self._gaps) + rest)
+        elif self._step != self._reads:
+            super()._end(rest)

@@ -1,0 +1,51 @@
+"""Command R+: `Action:` and a fenced list of JSON objects with `tool_name` and `parameters`.
+
+Source: the tool-use template of https://huggingface.co/CohereForAI/c4ai-command-r-plus.
+"""
+
+from __future__ import annotations
+
+import re
+
+from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._json_list import JsonListParser
+
+
+class CommandRParser(JsonListParser):
+    """Parts text and calls."""
+
+    OPENS = ("Action:",)
+    DROPS = ("<|END_OF_TURN_TOKEN|>",)
+    END = "```"
+    NAME = "tool_name"
+    TIGHT = True
+    LIKELY = re.compile(r"```(?:json)?\s*\[")
+    UNLIKELY = re.compile(r"[^`]|`[^`]")
+
+    def _reads(self) -> None:
+        if self._call is None:
+            found = re.compile(r"```(?:json)?\s*").match(self._text, self._at)
+            self._at = found.end() if found else self._at
+        super()._reads()
+
+    def _read(self) -> None:
+        self._step = self._fence
+
+    def _fence(self) -> None:
+        """Behind the list: white space and the fence."""
+        rest = self._text[self._at :].lstrip()
+        if rest.startswith("```"):
+            self._at = len(self._text) - len(rest) + 3
+            self._step = self._gap
+        elif not "```".startswith(rest):
+            self._step = self._gap
+
+    def _end(self, rest: str) -> None:
+        if self._step == self._fence:
+            self._say("" if "```".startswith(rest.strip()) else rest)
+        else:
+            super()._end(rest)
+
+
+PARSER = CommandRParser
+CLAIMS = claim("Action:", '"tool_name"', no=("<|START_ACTION|>",))

@@ -1,0 +1,37 @@
+"""DeepSeek V3.1: `<｜tool▁call▁begin｜>f<｜tool▁sep｜>{…}<｜tool▁call▁end｜>` in a section.
+
+Source: https://huggingface.co/deepseek-ai/DeepSeek-V3.1, tokenizer_config.json.
+"""
+
+from __future__ import annotations
+
+import re
+
+from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._call import NamedCall
+from palaver.formats.parsers._dialect import DialectParser, Reader
+
+_SEP = re.compile(re.escape("<｜tool▁sep｜>"))
+_END = "<｜tool▁call▁end｜>"
+
+
+class DeepseekV31Parser(DialectParser):
+    """Parts reasoning, text and calls."""
+
+    OPENS = ("<｜tool▁call▁begin｜>",)
+    SECTION = (("<｜tool▁calls▁begin｜>",), ("<｜tool▁calls▁end｜>",))
+    DROPS = (
+        "<｜tool▁output▁begin｜>",
+        "<｜tool▁output▁end｜>",
+        "<｜tool▁outputs▁begin｜>",
+        "<｜tool▁outputs▁end｜>",
+        "<｜end▁of▁sentence｜>",
+        _END,
+    )
+
+    def _reader(self, marker: str) -> Reader:
+        return NamedCall(self._next(), self._emit, sep=_SEP, end=_END)
+
+
+PARSER = DeepseekV31Parser
+CLAIMS = claim("<｜tool▁sep｜>", no=("```json",))

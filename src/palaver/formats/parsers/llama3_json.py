@@ -1,0 +1,42 @@
+"""Llama 3.1 to 3.3: `{"name": "f", "parameters": {…}}`, alone or behind `<|python_tag|>`.
+
+Source: https://github.com/meta-llama/llama-models, models/llama3_1/prompt_format.md. Several
+calls stand with `;` between them. A list of objects is taken too, as small models write it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._call_list import CallList
+from palaver.formats.parsers._dialect import Reader
+from palaver.formats.parsers._json_list import JsonListParser
+
+_TAG = "<|python_tag|>"
+
+
+class Llama3JsonParser(JsonListParser):
+    """Parts text and calls."""
+
+    OPENS = (_TAG, "{")
+    DROPS = ("<|eom_id|>", "<|eot_id|>")
+    BARE = "{"
+    LIKELY = re.compile(
+        r'"(?:type"\s*:\s*"function"\s*,\s*")?(?:name|function)"\s*:\s*"(?P<name>[^"\\]*)"\s*'
+        r'(?:,\s*"(?:parameters|arguments)"\s*:|\})'
+    )
+    UNLIKELY = re.compile(r'[^"]|"(?!type|name|func)\w{4}')
+
+    def _likely(self, at: int) -> bool | None:
+        return True if self._tag.endswith(_TAG) else super()._likely(at)
+
+    def _reader(self, marker: str) -> Reader:
+        calls = CallList(self._one)
+        if marker == self.BARE:
+            calls.read(marker, 0)
+        return calls
+
+
+PARSER = Llama3JsonParser
+CLAIMS = claim("<|start_header_id|>", '{"name": ', no=("<tool_call>", "<function=", "functools"))

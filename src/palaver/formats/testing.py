@@ -1,0 +1,72 @@
+"""The parsers as one function, for tests that bring their own cases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from palaver.core import scan
+from palaver.core.events import CallParsed, ReasoningDelta, TextDelta
+from palaver.core.tool import ToolSpec
+from palaver.formats.parsers._base import whole
+
+PARSERS = "palaver.formats.parsers"
+
+# What others call our dialects
+ALIASES = {
+    "apriel": "jamba",
+    "bare_json": "llama3_json",
+    "cogito": "deepseek_v3",
+    "content_only": "plain",
+    "deepseek_r1": "deepseek_v3",
+    "deepseek_v3_1": "deepseek_v31",
+    "deepseek_v3_2": "deepseek_v32",
+    "deepseek_v4": "deepseek_v32",
+    "deepseek_v41": "deepseek_v32",
+    "glm45": "glm",
+    "glm46": "glm",
+    "glm47": "glm",
+    "granite": "granite3",
+    "granite4": "hermes",
+    "granite_reasoning": "granite3",
+    "hunyuan": "jamba",
+    "kimi_thinking": "kimi_k2",
+    "laguna": "glm",
+    "llama4": "pythonic",
+    "minicpm5_xml": "minicpm5",
+    "minimax_m1": "jamba",
+    "nemotron_v3": "qwen3_coder",
+    "olmo3_think": "olmo3",
+    "poolside_v1": "glm",
+    "qwen3": "hermes",
+    "qwen3_coder_xml": "qwen3_coder",
+    "step3p5": "qwen3_coder",
+    "think_tags": "think",
+}
+
+
+def parse_stream(
+    format: str,  # noqa: A002
+    chunks: Iterable[str],
+    tools: Sequence[dict[str, Any]] | None,
+    prompt_state: str = "content",
+) -> dict[str, Any]:
+    """Return content, reasoning and tool calls of a reply that comes in `chunks`.
+
+    `tools` are in OpenAI's shape; `prompt_state` is "reasoning" where the prompt has begun the
+    thinking block. A call whose name is not known is left out, the arguments of a broken one
+    are as they came.
+    """
+    specs = []
+    for tool in tools or ():
+        body = tool.get("function", tool)
+        schema = body.get("parameters") or {}
+        specs.append(ToolSpec(body["name"], body.get("description") or "", schema))
+    made = scan.load(PARSERS, ALIASES.get(format, format), "PARSER")
+    events = whole(made(opened=prompt_state == "reasoning", tools=specs), chunks)
+    calls = [event.call for event in events if isinstance(event, CallParsed)]
+    return {
+        "content": "".join(e.text for e in events if isinstance(e, TextDelta)),
+        "reasoning": "".join(e.text for e in events if isinstance(e, ReasoningDelta)),
+        "tool_calls": [{"name": c.name, "arguments": c.arguments} for c in calls if c.name],
+    }
