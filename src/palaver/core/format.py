@@ -59,5 +59,8 @@ class Format(Protocol):
     def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
         """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
 
-    def parser(self, prompt: str) -> Parser:
-        """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""
+    def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
+        """Make a parser for a reply to `prompt` (whose end may have opened a thinking block).
+
+        `tools` are those the prompt tells of: their schemas type what a dialect writes bare.
+        """

@@ -42,7 +42,7 @@ class LocalModel:
         """Answer the log; see `palaver.core.model.Model.respond`."""
         self._cancelled = False
         prompt = await self._prompts.build(rows, tools)
-        async with aclosing(self._respond(prompt, sampling, None)) as events:
+        async with aclosing(self._respond(prompt, tools, sampling, None)) as events:
             async for event in events:
                 yield event
 
@@ -55,7 +55,7 @@ class LocalModel:
         """
         self._cancelled = False
         reply = await self._prompts.open_reply(rows, tools)
-        async with aclosing(self._respond(reply.prompt, sampling, reply)) as events:
+        async with aclosing(self._respond(reply.prompt, tools, sampling, reply)) as events:
             async for event in events:
                 yield event
 
@@ -111,7 +111,11 @@ class LocalModel:
         await self.engine.close()
 
     async def _respond(
-        self, prompt: Prompt, sampling: Sampling, reply: OpenReply | None
+        self,
+        prompt: Prompt,
+        tools: Sequence[ToolSpec],
+        sampling: Sampling,
+        reply: OpenReply | None,
     ) -> AsyncGenerator[Event]:
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
@@ -124,7 +128,7 @@ class LocalModel:
         async with self.cache.busy:
             if not self._cancelled:
                 await self.cache.restore(prompt.ids)
-            parser = self.format.parser(reply.opened if reply else prompt.text)
+            parser = self.format.parser(reply.opened if reply else prompt.text, tools)
             answer = Answer(self.cache, parser, prompt, sampling, cancelled=self._cancelled)
             if reply:
                 answer.go_on_from(reply)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from palaver.formats.parsers._dialect import Reader
 
+_FAR = 256
 _BETWEEN = re.compile(r"[\s,;]*")
 
 
@@ -49,10 +50,14 @@ class CallList:
         return at
 
     def _between(self, text: str, at: int) -> int:
-        found = _BETWEEN.match(text, at)
+        kept = not self._listed and not self._first  # what separates calls may be text yet
+        found = _BETWEEN.match(text, at, at + _FAR if kept else len(text))
         here = found.end() if found else at
+        if kept and here - at == _FAR:
+            self.done = True
+            return at
         if here == len(text):
-            return here if self._listed or self._first else at
+            return at if kept else here
         char = text[here]
         if char == "[":
             self._listed = True
@@ -61,7 +66,7 @@ class CallList:
             self.done = True
             return here + 1
         if self._end and len(text) - here < len(self._end) and self._end.startswith(text[here:]):
-            return here if self._listed or self._first else at
+            return at if kept else here
         if self._end and text.startswith(self._end, here):
             self.done = True
             return here

@@ -139,9 +139,10 @@ class LiteralCall:
         return at + 1
 
     def _wording(self, text: str, at: int, last: bool) -> int:
-        found = self._style.word.match(text, at)
+        found = self._style.word.match(text, at, at + _LONGEST_NAME)
         end = found.end() if found else at + 1
-        if blank_end(text, end) == len(text) and not last:
+        near = len(text) - at < _LONGEST_NAME
+        if near and not last and blank_end(text, end) == len(text):
             return at
         self._settle("")
         self._word = text[at:end].strip()
