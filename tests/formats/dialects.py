@@ -41,6 +41,10 @@ PIECES = {
     + _OBJECT,
     "minicpm5": ['"f">', '<param name="a">', "</param>", "</function>", "<![CDATA[", "]]>"],
     "minimax_m2": _INVOKE,
+    "minimax_m3": [
+        *('"f">', "]<]minimax[>[<a>", "]<]minimax[>[</a>", "]<]minimax[>[<b>", "]<]minimax[>[</b>"),
+        *("]<]minimax[>[<item>", "]<]minimax[>[</item>", "]<]minimax[>[</invoke>", "]<]minimax[>["),
+    ],
     "mistral": ["f", "[ARGS]", "[CALL_ID]", "x1", *_LISTED],
     "olmo3": _PYTHON,
     "pythonic": _PYTHON,

@@ -29,12 +29,11 @@ NAMES = [name for name in scan.names(PARSERS) if name != "plain"]
 # Templates whose replies no dialect reads yet
 UNCLAIMED = {
     "Kimi-K3",  # typed tags, composed of macros
-    "MiniMax-M3",  # nested tags
     "meetkai-functionary-medium-v3.2",  # `>>>name`, text too
     "muse-glimmer",  # messages addressed to a tool
     "openai-gpt-oss-120b",  # Harmony, which is read from ids
 }
-NO_DIALECT = ("harmony", "minimax_m3")
+NO_DIALECT = ("harmony",)
 # Strict rows that we answer otherwise, and why
 DIFFERENT = {
     "mlx-lm-glm45-004": "quotes around a text are the text's",

@@ -19,6 +19,46 @@ def kinds(tool: ToolSpec | None, key: str) -> frozenset[str]:
     return _kinds(schema, tool.parameters if tool else {}, 0)
 
 
+def schema_kinds(schema: Any, root: dict[str, Any]) -> frozenset[str]:
+    """Return the types of JSON that a schema within the schema `root` allows."""
+    return _kinds(schema, root, 0)
+
+
+def child(schema: Any, key: str | None, root: dict[str, Any]) -> Any:
+    """Return the schema of an object's value, or (without a `key`) of a list's elements."""
+    schema = _resolved(schema, root)
+    if not isinstance(schema, dict):
+        return None
+    for part in (schema, *(_resolved(one, root) for one in _options(schema))):
+        if not isinstance(part, dict):
+            continue
+        held = part.get("items") if key is None else part.get("properties")
+        found = held if key is None else held.get(key) if isinstance(held, dict) else None
+        if found is not None:
+            return found
+    return None
+
+
+def _options(schema: dict[str, Any]) -> list[Any]:
+    """Return the schemas that a schema puts together."""
+    return [
+        one
+        for word in ("anyOf", "oneOf", "allOf")
+        for one in (schema[word] if isinstance(schema.get(word), list) else ())
+    ]
+
+
+def _resolved(schema: Any, root: dict[str, Any]) -> Any:
+    """Follow a schema's reference, if it is one."""
+    ref = schema.get("$ref") if isinstance(schema, dict) else None
+    if not isinstance(ref, str) or not ref.startswith("#/"):
+        return schema
+    found: Any = root
+    for part in ref[2:].split("/"):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
 def _kinds(schema: Any, root: dict[str, Any], depth: int) -> frozenset[str]:
     if not isinstance(schema, dict) or depth > 8:
         return ANY
@@ -28,19 +68,13 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> frozenset[str]:
     if isinstance(said, list):
         known = frozenset(_NAMES.get(str(one).lower(), "string") for one in said)
         return known or ANY
-    for word in ("anyOf", "oneOf", "allOf"):
-        if isinstance(schema.get(word), list):
-            parts = [_kinds(one, root, depth + 1) for one in schema[word]]
-            return frozenset().union(*parts) or ANY
+    if options := _options(schema):
+        return frozenset().union(*(_kinds(one, root, depth + 1) for one in options))
     if isinstance(schema.get("enum"), list):
         return frozenset(_kind(one) for one in schema["enum"]) or ANY
     if "const" in schema:
         return frozenset({_kind(schema["const"])})
-    ref = schema.get("$ref")
-    if isinstance(ref, str) and ref.startswith("#/"):
-        found: Any = root
-        for part in ref[2:].split("/"):
-            found = found.get(part) if isinstance(found, dict) else None
+    if (found := _resolved(schema, root)) is not schema:
         return _kinds(found, root, depth + 1)
     if "properties" in schema:
         return frozenset({"object"})
