@@ -1,9 +1,10 @@
 """A conversation of some thousand tokens with its saved state: made once, copied for each run.
 
-    python benchmarks/history.py [--model X.gguf] [--history N]
+    python benchmarks/history.py [--model X.gguf] [--history N] [--again]
 
 Reading 8,000 tokens of a 0.5B model takes minutes of a core, so the state is kept (see
 `support.cache_folder`); how long that took is kept beside it, as the figure for "no reuse".
+`--again` measures that figure anew, raw: do it where the machine's load has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import msgspec
 from palaver.core.log import Row
 from palaver.models.prompt import all_ids
 from palaver.sessions.store import Store
-from raw import call, engine_socket
+from raw import call, complete, engine_socket
 from support import PALAVER, Chat, arguments, cache_folder, conditions, environment, model_file
 
 WORDS = (
@@ -76,7 +77,7 @@ def ids(path: list[Row]) -> tuple[list[int], list[int]]:
 @contextlib.contextmanager
 def history(model: Path, tokens: int) -> Iterator[tuple[Path, Built]]:
     """Give a home folder whose newest session holds `tokens` tokens and whose state is saved."""
-    kept = cache_folder() / f"history-{model.stem}-{model.stat().st_size}-{tokens}"
+    kept = _folder(model, tokens)
     if not (kept / BUILT).exists():
         shutil.rmtree(kept, ignore_errors=True)
         _build(kept, model, tokens)
@@ -129,6 +130,24 @@ def _build(home: Path, model: Path, tokens: int) -> None:
     print(f"{built.read} tokens read in {built.seconds:.1f} s", flush=True)
 
 
+def _again(model: Path, tokens: int) -> None:
+    """Read the same ids into an empty cache by a raw request; keep the seconds that took."""
+    with history(model, tokens) as (home, built):
+        prompt, _ = ids(rows(home))
+        chat = Chat(environment(home), *flags(model, tokens), "--no-save", shared=True)
+        try:
+            chat.loaded(300)
+            read = complete(engine_socket(home), prompt, 1)
+        finally:
+            chat.kill()
+    built = Built(read.read, read.first, built.bytes_per_token)
+    (_folder(model, tokens) / BUILT).write_bytes(msgspec.json.encode(built))
+
+
+def _folder(model: Path, tokens: int) -> Path:
+    return cache_folder() / f"history-{model.stem}-{model.stat().st_size}-{tokens}"
+
+
 def _bytes_per_token(model: Path) -> int:
     from palaver.engines.llama_cpp import gguf
 
@@ -139,8 +158,11 @@ def main() -> None:
     """Make the history if it is not there."""
     parser = arguments(__doc__, rounds=1, model=True)
     parser.add_argument("--history", type=int, default=8000, help="tokens (8000)")
+    parser.add_argument("--again", action="store_true", help="time reading it once more")
     asked = parser.parse_args()
     conditions()
+    if asked.again:
+        _again(model_file(asked.model), asked.history)
     with history(model_file(asked.model), asked.history) as (home, built):
         print(f"{len(rows(home))} entries, {built.read} tokens, {built.seconds:.1f} s to read them")
 

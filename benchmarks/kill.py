@@ -38,6 +38,7 @@ from support import (
 )
 
 FULL = 2000
+_LONG = 30  # entries
 _NOT_SAID = re.compile(r"^(reading|loading the model|queued:|.*\d+ reused, \d+ read$)")
 _LETTERS = re.compile(r"[^A-Za-z]+")
 
@@ -60,7 +61,9 @@ class Trial:
 
     def kill_once(self) -> None:
         """Start the chat, talk, kill it, count."""
-        resume = ["--resume", "last"] if self.store.exists() and self._rows() else []
+        stored = self._rows() if self.store.exists() else []
+        # A new session now and then: one that goes on for ever does not fit the context.
+        resume = ["--resume", "last"] if stored and (self._cut or len(stored) < _LONG) else []
         chat = Chat(environment(self.home), *self._flags, *resume)
         said: list[str] = []
         try:

@@ -61,10 +61,10 @@ def measure(chat: Chat, home: Path, rounds: int) -> dict[str, list[Sample]]:
     held = ids(rows(home))[1]
     for number in range(rounds):
         lines = {
-            "next turn": f"why did the keeper count ship {number} twice that night",
+            "next turn": f"why ship {number} again",
             "retry": "/retry",
-            "edit": f"/edit who else counted ship {number} twice that night",
-            "branch": f"and where did the ship number {number} go that night",
+            "edit": f"/edit who saw ship {number}",
+            "branch": f"so where was ship {number}",
         }
         for kind, line in lines.items():
             if kind == "branch":

@@ -309,7 +309,8 @@ class Chat(Terminal):
         end = time.perf_counter() + timeout
         while not (figures := _FIGURES.search(bytes(self.raw[mark - 200 :]))):
             if not self._wait_for_piece(end):
-                raise TimeoutError("no figures came:\n" + self.text())
+                self.show()
+                raise TimeoutError(f"no figures came ({self.process.poll()}):\n" + self.text())
         last = self.pieces[-1][0]
         first = self._first(said or line, pieces) if seen_first else last
         tokens, _, _, reused, read = figures.groups()
