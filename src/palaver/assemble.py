@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import importlib
 from pathlib import Path
 
 import msgspec
@@ -74,11 +75,6 @@ def _lora(text: str) -> tuple[str, float]:
         return text, 1.0
 
 
-def prespawn() -> Prespawned:
-    """Start an engine's process that waits for its options; cheap, for the very start."""
-    return Prespawned.start(paths.state_dir(), environment.engine_environment())
-
-
 async def open_model(
     settings: Settings,
     *,
@@ -99,7 +95,9 @@ async def open_model(
             waiting.kill()
         raise
     child = Child.start(options, env, waiting)
-    engine = await LlamaCpp.start(child, env)
+    # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
+    jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
+    engine, _ = await asyncio.gather(LlamaCpp.start(child, env), jinja2)
     fmt = make_format(engine, datetime.date.fromtimestamp(started))
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
     return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))

@@ -48,7 +48,9 @@ async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None
             began = time.perf_counter()
             row = await _write(log, events) or row
             show(events)
-            if not isinstance(events[-1], MessageDone):
+            if not isinstance(
+                events[-1], MessageDone | Prefill
+            ):  # the first word waits for nothing
                 await asyncio.sleep(max(0.0, FRAME - (time.perf_counter() - began)))
     finally:
         reader.cancel()  # of no effect where it is done

@@ -8,6 +8,7 @@ that is with its parent, whatever ended that. With `Options.llama_server` it own
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import signal
 import sys
@@ -124,6 +125,9 @@ def main() -> None:
     # llama.cpp and its libraries may print: only reports go to the parent.
     reports = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
+    # What is needed whatever is asked for is loaded while the parent draws its prompt.
+    for module in ("xllamacpp", "palaver.engines.llama_cpp.describe"):
+        importlib.import_module(module)
     line = sys.stdin.buffer.readline()
     if not line:
         return
