@@ -36,6 +36,15 @@ PIECES = {
     "hermes": _OBJECT,
     "hy_v3": [*_PAIRS, "<tool_sep>"],
     "kimi_k2": ["functions.f:0", "<|tool_call_argument_begin|>", *_OBJECT],
+    "kimi_k3": [
+        *(
+            '"f"<|sep|>',
+            '<|open|>argument key="a" type="string"<|sep|>',
+            "<|close|>argument<|sep|>",
+        ),
+        *('<|open|>argument key="b" type="number"<|sep|>', "<|close|>call<|sep|>"),
+    ],
+    "functionary_v32": ["f\n", "all\n", *_OBJECT],
     "lfm2": [*_PYTHON, *_OBJECT],
     "longcat": [p.replace("<", "<longcat_").replace("<longcat_/", "</longcat_") for p in _PAIRS]
     + _OBJECT,

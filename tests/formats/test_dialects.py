@@ -28,8 +28,6 @@ NAMES = [name for name in scan.names(PARSERS) if name != "plain"]
 
 # Templates whose replies no dialect reads yet
 UNCLAIMED = {
-    "Kimi-K3",  # typed tags, composed of macros
-    "meetkai-functionary-medium-v3.2",  # `>>>name`, text too
     "muse-glimmer",  # messages addressed to a tool
     "openai-gpt-oss-120b",  # Harmony, which is read from ids
 }
@@ -191,6 +189,12 @@ def calls(name: str, reply: str, **options: Any) -> list[tuple[str, Any, str | N
             '<｜DSML｜function_calls>\n<｜DSML｜invoke name="f">\n<｜DSML｜parameter name="a" '
             'string="true">b</｜DSML｜parameter>\n</｜DSML｜invoke>\n</｜DSML｜function_calls>',
         ),
+        (
+            "kimi_k3",
+            '<|open|>tools<|sep|><|open|>call tool="f" index="1"<|sep|><|open|>argument key="a" '
+            'type="string"<|sep|>b<|close|>argument<|sep|><|close|>call<|sep|>',
+        ),
+        ("functionary_v32", '>>>all\na>>>f\n{"a": "b"}'),
         ("firefunction", ' functools[{"name": "f", "arguments": {"a": "b"}}]'),
         ("functionary_v31", '<function=f>{"a": "b"}</function>'),
         ("granite3", '<|tool_call|>[{"name": "f", "arguments": {"a": "b"}}]'),

@@ -34,8 +34,8 @@ class DialectParser(ThinkParser):
     that is one (a group `name` in it must be a tool's, if the model was told of any); where
     something else does, the marker must be closed by `CLOSE` nearby, else it is text (a model
     that talks about its tags), at once where `UNLIKELY` matches. At the end of a reply it is a
-    call that was cut off if all that came matches `MAYBE`. `BARE` is a marker that is a
-    character like others, and begins a call at the beginning of the text alone.
+    call that was cut off if all that came matches `MAYBE`. `BARE` are markers that are
+    characters like others, and begin a call at the beginning of the text alone.
     """
 
     OPENS: ClassVar[tuple[str, ...]] = ()
@@ -47,7 +47,7 @@ class DialectParser(ThinkParser):
     MAYBE: ClassVar[re.Pattern[str] | None] = None
     UNLIKELY: ClassVar[re.Pattern[str] | None] = None
     CLOSE: ClassVar[str] = ""
-    BARE: ClassVar[str] = ""
+    BARE: ClassVar[tuple[str, ...]] = ()
     _marks: ClassVar[Markers]
 
     @classmethod
@@ -97,7 +97,7 @@ class DialectParser(ThinkParser):
 
     def _marked(self, marker: str) -> None:
         """Behind a marker that stands in the text."""
-        if marker == self.BARE and self._spoke:
+        if marker in self.BARE and self._spoke:
             self._say("".join(self._gaps) + marker)
         elif marker in self.OPENS:
             self._tag = "".join(self._gaps) + marker
@@ -136,7 +136,9 @@ class DialectParser(ThinkParser):
         if self.UNLIKELY and self.UNLIKELY.match(self._text, at, at + NEAR):
             return False
         stop = at + NEAR
-        close = self._text.find(self.CLOSE, at, stop) if self.CLOSE else -1
+        if not self.CLOSE:
+            return None if len(self._text) - at < NEAR else False
+        close = self._text.find(self.CLOSE, at, stop)
         again = self._text.find(self._tag.lstrip(), at, close if close >= 0 else stop)
         if close >= 0 and again < 0:
             return True

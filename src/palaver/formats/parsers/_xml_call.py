@@ -23,10 +23,10 @@ class Shape(NamedTuple):
     """How a dialect writes such calls.
 
     `head` matches from behind the opening marker to behind the name (group `name`), `param` a
-    parameter's opening (group `key`, and `string`: "true" where the value is text, whatever the
-    schema says), `close` what ends a value (it may look at what follows), `end` the call.
-    `closes` are the beginnings of what `close` matches. `trim`: one line end on each side of a
-    value is not part of it. `cdata`: a value may stand in `<![CDATA[…]]>`.
+    parameter's opening (group `key`, and `string`: "true" or "string" where the value is text,
+    whatever the schema says), `close` what ends a value (it may look at what follows), `end` the
+    call. `closes` are the beginnings of what `close` matches. `trim`: one line end on each side
+    of a value is not part of it. `cdata`: a value may stand in `<![CDATA[…]]>`.
     """
 
     head: re.Pattern[str]
@@ -132,7 +132,7 @@ class XmlCall:
         said = groups.get("string")
         self._kinds = kinds(self._tool, key)
         if said is not None:
-            self._kinds = _STRING if said == "true" else ANY - _STRING
+            self._kinds = _STRING if said in ("true", "string") else ANY - _STRING
         comma = ", " if self._count else "{"
         self._write.argue(comma + json.dumps(key, ensure_ascii=False) + ": ")
         if self._kinds == _STRING:

@@ -17,7 +17,7 @@ class JsonArrayParser(JsonListParser):
     """Parts reasoning, text and calls."""
 
     OPENS = ("[",)
-    BARE = "["
+    BARE = ("[",)
     LIKELY = re.compile(
         r'\{\s*"name"\s*:\s*"(?P<name>[^"\\]*)"\s*(?:,\s*"(?:parameters|arguments)"\s*:|\})'
     )

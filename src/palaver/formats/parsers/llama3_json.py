@@ -19,21 +19,25 @@ _TAG = "<|python_tag|>"
 class Llama3JsonParser(JsonListParser):
     """Parts text and calls."""
 
-    OPENS = (_TAG, "{")
+    OPENS = (_TAG, "{", "[")
     DROPS = ("<|eom_id|>", "<|eot_id|>")
-    BARE = "{"
+    BARE = ("{", "[")
     LIKELY = re.compile(
-        r'"(?:type"\s*:\s*"function"\s*,\s*")?(?:name|function)"\s*:\s*"(?P<name>[^"\\]*)"\s*'
+        r'(?:\{\s*)?"(?:type"\s*:\s*"function"\s*,\s*")?(?:name|function)"\s*:\s*"(?P<name>[^"\\]*)"\s*'
         r'(?:,\s*"(?:parameters|arguments)"\s*:|\})'
     )
-    UNLIKELY = re.compile(r'[^"]|"(?!type|name|func)\w{4}')
+    UNLIKELY = re.compile(r'[^"{]|(?:\{\s*)?"(?!type|name|func)\w{4}|\{\s*[^"\s]')
 
     def _likely(self, at: int) -> bool | None:
-        return True if self._tag.endswith(_TAG) else super()._likely(at)
+        if self._tag.endswith(_TAG):
+            return True
+        if (self._tag[-1] == "[") != self._text.startswith("{", at):
+            return False
+        return super()._likely(at)
 
     def _reader(self, marker: str) -> Reader:
         calls = CallList(self._one)
-        if marker == self.BARE:
+        if marker in self.BARE:
             calls.read(marker, 0)
         return calls
 

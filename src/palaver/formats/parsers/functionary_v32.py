@@ -1,0 +1,53 @@
+"""Functionary 3.2: `>>>f⏎{…}` for a call, `>>>all⏎` before text; the prompt ends in `>>>`.
+
+Source: the chat template of https://huggingface.co/meetkai/functionary-medium-v3.2.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from palaver.core.tool import ToolSpec
+from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._call import NamedCall
+from palaver.formats.parsers._dialect import DialectParser, Reader
+
+_OPEN = ">>>"
+_ALL = "all\n"
+_SEP = re.compile("\n")
+
+
+class FunctionaryV32Parser(DialectParser):
+    """Parts text and calls."""
+
+    OPENS = (_OPEN,)
+    DROPS = ("<|eot_id|>", "<|eom_id|>")
+    LIKELY = re.compile(r"all\n|[A-Za-z_][\w.-]*\n\s*\{")
+    UNLIKELY = re.compile(r"[^A-Za-z_]|[\w.-]+[^\w.\n-]|(?!all\n)[\w.-]+\n\s*[^{\s]")
+
+    def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
+        """`opened`: the prompt has written `>>>` already."""
+        super().__init__(tools=tools)
+        if opened:
+            self._step = self._tagged
+
+    @classmethod
+    def opened_by(cls, prompt: str) -> bool:
+        """Say whether a prompt ends where a name is expected."""
+        return prompt.endswith(_OPEN)
+
+    def _reads(self) -> None:
+        if self._call is None and self._text.startswith(_ALL, self._at):
+            self._at += len(_ALL)
+            self._tag = ""
+            self._step = self._body
+        else:
+            super()._reads()
+
+    def _reader(self, marker: str) -> Reader:
+        return NamedCall(self._next(), self._emit, sep=_SEP, end="")
+
+
+PARSER = FunctionaryV32Parser
+CLAIMS = claim("'>>>'")
