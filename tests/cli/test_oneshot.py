@@ -168,3 +168,31 @@ def test_completions_name_every_subcommand(env, shell):
         )
         tried = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10)
         assert tried.stdout.strip() == "sessions"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_is_full_is_said(env):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [PALAVER, "ask", "Hello!"],
+            env=env, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
+            timeout=90,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert "can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_answer_that_was_cut_off_says_so(env, tmp_path):
+    done = run(env, "ask", "Hello!", "--max-tokens", "2")
+    assert (done.returncode, "cut off" in done.stderr) == (0, True)
+    schema = tmp_path / "s.json"
+    schema.write_text('{"type": "array", "items": {"const": "abcabcabc"}, "minItems": 9}')
+    bound = run(env, "ask", "Hello!", "--max-tokens", "2", "--schema", str(schema))
+    assert bound.returncode == 1
+
+
+def test_a_question_that_can_not_be_answered_is_not_stored(env, tmp_path):
+    home = {"PALAVER_HOME": str(tmp_path)}
+    assert run(env | home, "ask", "x", "-m", "/nope.gguf").returncode == 2
+    assert "x" not in run(env | home, "sessions", "list").stdout.split()

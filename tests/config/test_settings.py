@@ -22,6 +22,7 @@ def home(tmp_path, monkeypatch):
 
 
 def write(text):
+    settings.config_file().parent.mkdir(exist_ok=True)
     settings.config_file().write_text(text, encoding="utf-8")
 
 
@@ -48,7 +49,7 @@ def test_unset_is_not_zero():
         ("model = 3\n", ["model", "a text"]),
         ("stop = 'x'\n", ["stop", "a list of texts"]),
         ("kv_type = 'q4'\n", ["kv_type", "f16"]),
-        ("context = 0\n", ["context", "at least 1"]),
+        ("context = 0\n", ["context", "at least 64"]),
         ("top_p = -1\n", ["top_p", "negative"]),
         ("temperature = \n", ["line 1", "palaver config edit"]),
     ],
@@ -62,6 +63,7 @@ def test_a_wrong_file_is_named_with_line_and_fix(text, said):
 
 
 def test_a_file_that_is_not_text_is_an_error():
+    write("")
     settings.config_file().write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         settings.load()
@@ -75,7 +77,7 @@ def test_a_wrong_variable_is_an_error(monkeypatch):
 
 def test_folders_are_private(home):
     os.umask(0o022)
-    for folder in (paths.data_dir(), paths.state_dir(), paths.config_dir(), paths.kv_dir()):
+    for folder in (paths.data_dir(), paths.state_dir(), paths.models_dir(), paths.kv_dir()):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert home in folder.parents
 
@@ -107,3 +109,36 @@ def test_show_masks_secrets():
     assert "hf_secret" not in shown.stdout
     assert "hub_token = '****" in shown.stdout
     assert "temperature = unset" in shown.stdout
+
+
+def test_nothing_is_made_where_it_is_only_read(home):
+    assert palaver("config", "path").returncode == 0
+    assert palaver("config", "show").returncode == 0
+    assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "args", [("sessions", "list"), ("config", "set", "top_k", "3"), ("ask", "x")]
+)
+def test_a_home_that_is_no_folder_is_said(home, monkeypatch, args):
+    (home / "file").touch()
+    monkeypatch.setenv("PALAVER_HOME", str(home / "file"))
+    done = palaver(*args)
+    assert done.returncode in (1, 2)
+    assert "Traceback" not in done.stderr
+    assert str(home / "file") in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("top_p", 7), ("min_p", 1.5), ("context", 5), ("threads", 0)]
+)
+def test_values_that_make_no_sense_are_refused(name, value):
+    with pytest.raises(UserError, match=name):
+        settings.load(**{name: value})
+
+
+def test_lists_are_read_as_commas_or_as_toml():
+    assert settings.parse("stop", "list[str]", "a, b") == ["a", "b"]
+    assert settings.parse("stop", "list[str]", '["a,b", "c"]') == ["a,b", "c"]
+    with pytest.raises(UserError):
+        settings.parse("stop", "list[str]", "[1]")

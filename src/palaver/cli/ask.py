@@ -83,7 +83,6 @@ def _schema(name: str | None) -> str | None:
 async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[str, Any]) -> int:
     import msgspec
 
-    from palaver.core.messages import Message
     from palaver.terminal.controller import Controller
     from palaver.terminal.oneshot import make_screen
 
@@ -105,15 +104,30 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
         loop.add_signal_handler(name, interrupt)
     try:
         await chat.open()
+        await chat.ready()  # what is wrong with the model is said before anything is stored
         await chat.say(question)
-        last = chat.conversation.rows[-1].entry
-        answered = isinstance(last, Message) and last.role == "assistant" and last.stop != "error"
-        return 130 if stopped else 0 if answered else 1
+        if stopped:
+            return 130
+        return _verdict(chat.conversation.rows[-1].entry, bound=schema is not None)
     except asyncio.CancelledError:
         return 130
     finally:
         with suppress(asyncio.CancelledError):
             await chat.close()
+
+
+def _verdict(entry: Any, *, bound: bool) -> int:
+    """Return the exit code of an answer; say on stderr that it was cut off.
+
+    `bound`: it had to fit a schema, which a cut-off one does not.
+    """
+    stop = getattr(entry, "stop", None)
+    if getattr(entry, "role", "") != "assistant" or stop == "error":
+        return 1
+    if stop == "length":
+        sys.stderr.write("palaver: the answer was cut off: --max-tokens or the context ended it\n")
+        return 1 if bound else 0
+    return 0
 
 
 COMMAND = ask

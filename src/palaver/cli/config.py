@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -54,12 +56,22 @@ def set_(name: str, value: str | None) -> None:
 
 
 def _write(name: str, value: Any) -> None:
+    file = settings.config_file()
+    settings.load()  # a file that can't be read is not written over
+    try:
+        _replace(file, name, value)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            file.with_suffix(".new").unlink()
+        raise UserError(f"{file} can't be written: {error.strerror}") from None
+
+
+def _replace(file: Path, name: str, value: Any) -> None:
     import os
 
     import tomlkit
 
-    file = settings.config_file()
-    settings.load()  # a file that can't be read is not written over
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     text = file.read_text(encoding="utf-8") if file.exists() else ""
     document = tomlkit.parse(text)
     if value is None:
@@ -81,9 +93,10 @@ def edit() -> None:
     import shlex
 
     file = settings.config_file()
-    if not file.exists():
-        file.touch(mode=0o600)
     try:
+        if not file.exists():
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file.touch(mode=0o600)
         subprocess.run([*shlex.split(environment.editor()), str(file)], check=False)
     except OSError as error:
         raise UserError(

@@ -54,7 +54,8 @@ def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     except PalaverError as error:
         yield check.__name__.strip("_"), error.message, error.fix or "see above"
     except (OSError, ImportError) as error:
-        yield check.__name__.strip("_"), str(error), "install palaver again"
+        fix = "see above" if isinstance(error, OSError) else "install palaver again"
+        yield check.__name__.strip("_"), str(error), fix
 
 
 def _python() -> Iterator[Finding]:
@@ -77,8 +78,8 @@ def _packages() -> Iterator[Finding]:
             except metadata.PackageNotFoundError:
                 missing.append(name)
         fix = "pip install palaver" if missing and group == "needed" else None
-        absent = f"; without {', '.join(missing)}" if missing else ""
-        yield group, ", ".join(found) + absent, fix
+        absent = [f"without {', '.join(missing)}"] if missing else []
+        yield group, "; ".join([*([", ".join(found)] if found else []), *absent]), fix
 
 
 def _sqlite() -> Iterator[Finding]:

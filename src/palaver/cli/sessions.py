@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+
+from palaver.core.errors import UserError
 
 
 @click.group("sessions", invoke_without_command=True)
@@ -117,6 +120,18 @@ def import_(files: tuple[Path, ...]) -> None:
             print_text(f"session {number}: {store.session(number).messages} messages\n")
 
 
+@sessions.command("fork")
+@click.argument("name", metavar="SESSION")
+def fork(name: str) -> None:
+    """Make a copy that goes on from where SESSION stands, also while another palaver has it."""
+    from palaver.cli._store import opened, say, session_numbers
+
+    with opened(readonly=False) as store:
+        (number,) = session_numbers(store, (name,))
+        new = store.fork(number)
+    say(f"session {new} goes on from {number}: palaver --resume {new}")
+
+
 @sessions.command("delete")
 @click.argument("names", nargs=-1, required=True, metavar="SESSION...")
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
@@ -135,7 +150,10 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
             for number in numbers:
                 known = store.session(number)
                 say(f"{number:>5}  {known.messages} messages  {known.title or known.preview}")
-            click.confirm(f"Delete {len(numbers)} for good?", abort=True)
+            what = "this session" if len(numbers) == 1 else f"these {len(numbers)} sessions"
+            if not sys.stdin.isatty():
+                raise UserError(f"nobody to ask whether to delete {what}", fix="add --yes")
+            click.confirm(f"Delete {what} for good?", abort=True)
         for number in numbers:
             gone, states = delete_session(store, number, paths.kv_dir())
             held = f", {states} saved states" if states else ""

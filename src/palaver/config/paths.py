@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from palaver.core.errors import UserError
+
 
 def home_override() -> Path | None:
     """Return PALAVER_HOME, under which all folders stand if it is set."""
@@ -12,21 +14,34 @@ def home_override() -> Path | None:
     return Path(value).expanduser() if value else None
 
 
-def _folder(kind: str) -> Path:
+def _place(kind: str) -> Path:
     home = home_override()
     if home:
-        path = home / kind
-    else:
-        import platformdirs
+        return home / kind
+    import platformdirs
 
-        path = Path(getattr(platformdirs, f"user_{kind}_path")("palaver", appauthor=False))
-    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return Path(getattr(platformdirs, f"user_{kind}_path")("palaver", appauthor=False))
+
+
+def _folder(kind: str) -> Path:
+    """Return a folder, made where it is missing; raises UserError where that can't be."""
+    return _made(_place(kind))
+
+
+def _made(path: Path) -> Path:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the folder {path} can't be made: {error.strerror}",
+            fix="set PALAVER_HOME to a folder that you can write to",
+        ) from None
     return path
 
 
 def config_dir() -> Path:
-    """Return the folder of `config.toml`."""
-    return _folder("config")
+    """Return the folder of `config.toml`; it is not made, because most only read there."""
+    return _place("config")
 
 
 def data_dir() -> Path:
@@ -41,16 +56,12 @@ def state_dir() -> Path:
 
 def kv_dir() -> Path:
     """Return the folder of saved states."""
-    path = data_dir() / "kv"
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+    return _made(data_dir() / "kv")
 
 
 def models_dir() -> Path:
     """Return the folder of downloaded models."""
-    path = data_dir() / "models"
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
+    return _made(data_dir() / "models")
 
 
 def database() -> Path:

@@ -15,6 +15,8 @@ from typing import Any
 from palaver.config.paths import config_dir
 from palaver.core.errors import UserError
 
+LEAST_CONTEXT = 64  # tokens; llama.cpp rounds up to 256
+
 
 def _key(default: Any, help_: str, *, secret: bool = False) -> Any:
     metadata = {"help": help_, "secret": secret}
@@ -56,7 +58,13 @@ class Settings:
         """Check values that only some of make sense; raises UserError."""
         _one_of("kv_type", self.kv_type, ("f16", "q8_0", "f32", "bf16"))
         _one_of("editing", self.editing, ("emacs", "vi"))
-        for name in ("context", "threads", "max_tokens"):
+        for name in ("top_p", "min_p"):
+            value = getattr(self, name)
+            if value is not None and value > 1:
+                raise UserError(f"{name} = {value}: is a probability, at most 1")
+        if self.context is not None and self.context < LEAST_CONTEXT:
+            raise UserError(f"context = {self.context}: must be at least {LEAST_CONTEXT} tokens")
+        for name in ("threads", "max_tokens"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")
@@ -103,7 +111,7 @@ def load(**given: Any) -> Settings:
 def _from_file(path: Path) -> dict[str, Any]:
     try:
         data = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
@@ -151,8 +159,23 @@ def parse(name: str, type_: str, text: str) -> Any:
     except ValueError:
         raise UserError(f"{name} = {text!r} is not {_described(type_)}") from None
     if kind == "list[str]":
-        return [part.strip() for part in text.split(",") if part.strip()]
+        return _list(name, text)
     return text
+
+
+def _list(name: str, text: str) -> list[str]:
+    """Read `a, b`, or a list as TOML and JSON write it."""
+    if not text.lstrip().startswith("["):
+        return [part.strip() for part in text.split(",") if part.strip()]
+    import tomllib
+
+    try:
+        found = tomllib.loads(f"list = {text}")["list"]
+    except tomllib.TOMLDecodeError:
+        found = None
+    if not _fits(found, "list[str]"):
+        raise UserError(f"{name} = {text!r} is not a list of texts")
+    return list(found)
 
 
 def _fits(value: object, type_: str) -> bool:

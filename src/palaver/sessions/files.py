@@ -90,5 +90,5 @@ def _taken(session: int, owner: str) -> UserError:
     return UserError(
         f"Session {session} is open for writing in another palaver"
         + (f" (process {owner})." if owner.isdigit() else "."),
-        fix=f"Leave it there first, or go on in a copy: fork session {session}.",
+        fix=f"Leave it there first, or go on in a copy: palaver sessions fork {session}",
     )

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from palaver.config.settings import Settings
+from palaver.core.errors import PalaverError
 from palaver.core.events import Event, ReasoningDelta, TextDelta
 from palaver.core.log import Row
 from palaver.terminal import lines
@@ -87,10 +88,19 @@ class PlainScreen:
         """There is no status line."""
 
     def _write(self, text: str) -> None:
-        if text:
+        if not text:
+            return
+        try:
             sys.stdout.write(text)
             sys.stdout.flush()
-            self._last = text[-1]
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            # What is left in the buffer would be complained about at the interpreter's end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            reason = error.strerror or str(error)
+            raise PalaverError(f"the output can't be written: {reason}") from None
+        self._last = text[-1]
 
 
 def run_plain(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:
