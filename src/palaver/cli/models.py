@@ -38,7 +38,7 @@ def list_() -> None:
         _say(f"{name:<{width}}  {size:>9}")
     if not rows:
         _say(f"No models in {models_dir()}.")
-        _say("Get one: palaver models pull org/name-GGUF")
+        _say("Get one: palaver models pull org/name-GGUF (palaver-tiny ships with the program)")
 
 
 @_models.command()

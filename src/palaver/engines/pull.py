@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -138,7 +139,9 @@ def _library() -> Any:
         from huggingface_hub.utils import logging
     except ImportError:
         raise UserError(
-            "downloading models needs huggingface_hub", fix="pip install 'palaver[hub]'"
+            "downloading models needs huggingface_hub",
+            # The pip that belongs to this program: it may live in a folder of its own.
+            fix=f"{sys.executable} -m pip install huggingface_hub rich",
         ) from None
     logging.set_verbosity_error()  # its warnings would go through our progress bar
     # it reports and keeps what arrived by this many bytes: 10 MB are minutes on a slow line

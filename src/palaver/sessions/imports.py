@@ -182,6 +182,8 @@ def _message(value: Any, where: str, calls: list[str]) -> Message:
     if role is None:
         raise _wrong(where, f"role {value.get('role')!r} is none of {', '.join(ROLES)}")
     text = _content(value.get("content"), where)
+    if role == "user" and "content" not in value:
+        raise _wrong(where, "a user's message needs a content")
     if role == "tool":
         call_id = _text(value, "tool_call_id") or (calls[0] if calls else "")
         if call_id in calls:
