@@ -245,6 +245,12 @@ def test_tags_within_a_value_are_the_values(value_text: str) -> None:
     assert calls("qwen3_coder", reply + "\n</tool_call>") == [("f", {"a": value_text}, None)]
 
 
+@pytest.mark.parametrize("behind", ["", "\n", "<tool_call>g</tool_call>"])
+def test_a_value_without_its_closing_tag_ends_with_the_call(behind: str) -> None:
+    reply = f"<tool_call>f<arg_key>a</arg_key><arg_value>b</tool_call>{behind}"
+    assert calls("glm", reply)[0] == ("f", {"a": "b"}, None)
+
+
 def test_arguments_come_as_they_are_written() -> None:
     parser = scan.load(PARSERS, "qwen3_coder", "PARSER")(tools=TOOLS)
     parser.feed("<tool_call>\n<function=f>\n<parameter=a>\n")

@@ -61,6 +61,7 @@ def pair_shape(prefix: str = "", suffixes: tuple[str, ...] = ("",), separator: s
 
     key, end_key, value = tag("arg_key"), tag("arg_key", "/"), tag("arg_value")
     end_value, end = tag("arg_value", "/"), tag("tool_call", "/")
+    again = rf"{end}\s*{tag('tool_call')}"  # a value without its end, before the next call
     pair = rf"{key}(?P<key>(?:(?!{end_key}).)*){end_key}\s*{value}"
     behind = (
         rf"\s*{tag(separator)}|(?=\s*(?:{key}|{end}))" if separator else rf"(?=\s*(?:{key}|{end}))"
@@ -69,10 +70,11 @@ def pair_shape(prefix: str = "", suffixes: tuple[str, ...] = ("",), separator: s
         head=re.compile(rf"(?P<name>[^<]+?)(?:{behind})"),
         param=re.compile(pair, re.DOTALL),
         close=re.compile(
-            rf"{end_value}(?=\s*(?:{key}|{end_value}|{end}))|(?={pair.replace('?P<key>', '?:')})",
+            rf"{end_value}(?=\s*(?:{key}|{end_value}|{end}))"
+            rf"|(?={again}|{pair.replace('?P<key>', '?:')})",
             re.DOTALL,
         ),
-        closes=(f"</{prefix}arg_value", f"<{prefix}arg_key"),
+        closes=(f"</{prefix}arg_value", f"<{prefix}arg_key", f"</{prefix}tool_call"),
         end=re.compile(end),
         raw_end=tuple(f"</{prefix}tool_call{one}>" for one in suffixes),
     )

@@ -161,9 +161,12 @@ class XmlCall:
             if any(_begins(text, mark, close) for close in self._shape.closes):
                 found = self._shape.close.match(text, mark, mark + _FAR)
                 if found is None and last:
-                    found = re.compile(re.escape(self._shape.closes[0]) + r"\s*\Z").match(
-                        text, mark
-                    )
+                    end = self._last_close(text, mark)
+                    if end is not None:
+                        self._add(text[at:mark])
+                        self._finish_value()
+                        self._step = self._between
+                        return end
                 if found:
                     self._add(text[at:mark])
                     self._finish_value()
@@ -173,6 +176,13 @@ class XmlCall:
                     self._add(text[at:mark])
                     return mark
             from_here = mark + 1
+
+    def _last_close(self, text: str, mark: int) -> int | None:
+        """Say where a value ends whose closing tag, or its call's, is the last that came."""
+        rest = text[mark:].rstrip()
+        if rest.startswith(self._shape.closes[0]) and rest.find(">") == len(rest) - 1:
+            return len(text)
+        return mark if rest in self._shape.raw_end else None
 
     def _cdata(self, text: str, at: int, last: bool) -> int:
         """In a part of a value that no tag is looked for in."""

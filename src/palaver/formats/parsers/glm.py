@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._dialect import DialectParser, Reader
+from palaver.formats.parsers._json_call import JsonCall
 from palaver.formats.parsers._shapes import pair_shape
 from palaver.formats.parsers._xml_call import Shape, XmlCall
 
@@ -23,11 +24,14 @@ class GlmParser(DialectParser):
     CUTS = ("<tool_call>",)
     TIGHT = True
     CLOSE = "</tool_call>"
-    LIKELY = re.compile(r"[^<>\s][^<>\n]{0,127}\s*<(?:arg_key|/tool_call)>")
+    DROPS = ("</tool_call>",)
+    LIKELY = re.compile(r"\{\s*\"name\"|[^<>\s][^<>\n]{0,127}\s*<(?:arg_key|/tool_call)>")
     MAYBE = re.compile(r"[\w.-]{1,64}\s*(?:<.*)?")
     SHAPE: ClassVar[Shape] = pair_shape()
 
     def _reader(self, marker: str) -> Reader:
+        if self._text.startswith("{", self._at):  # as the models write it now and then
+            return JsonCall(self._next(), self.CLOSE, self._emit)
         return XmlCall(self._next(), self._emit, self.SHAPE, self._tools)
 
 
