@@ -78,7 +78,7 @@ def test_export_and_import(palaver, tmp_path, home):
     done = palaver("sessions", "import", tmp_path / "a.json", tmp_path / "a.jsonl")
     assert done.stdout == ("session 3: 2 messages\nsession 4: 2 messages\nsession 5: 4 messages\n")
     bad = tmp_path / "bad.json"
-    bad.write_text('[{"role": "user"}, 7]')
+    bad.write_text('[{"role": "user", "content": ""}, 7]')
     done = palaver("sessions", "import", tmp_path / "a.json", bad, code=2)
     assert "bad.json, message 2" in done.stderr
     with Store(home / "data" / "palaver.db") as store:

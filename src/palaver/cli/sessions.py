@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
-
-from palaver.core.errors import UserError
 
 
 @click.group("sessions", invoke_without_command=True)
@@ -151,8 +148,6 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
                 known = store.session(number)
                 say(f"{number:>5}  {known.messages} messages  {known.title or known.preview}")
             what = "this session" if len(numbers) == 1 else f"these {len(numbers)} sessions"
-            if not sys.stdin.isatty():
-                raise UserError(f"nobody to ask whether to delete {what}", fix="add --yes")
             click.confirm(f"Delete {what} for good?", abort=True)
         for number in numbers:
             gone, states = delete_session(store, number, paths.kv_dir())
