@@ -89,7 +89,7 @@ def test_export_and_import(palaver, tmp_path, home):
 def test_delete_asks(palaver):
     asked = palaver("sessions", "delete", 1, stdin="n\n", code=130)
     assert asked.stderr.endswith("1  2 messages  first\n")
-    assert "Delete 1 for good?" in asked.stdout
+    assert "Delete this session for good?" in asked.stdout
     assert len(palaver("sessions").stdout.splitlines()) == 2
     palaver("sessions", "delete", 1, "--yes")
     assert [line.split()[0] for line in palaver("sessions").stdout.splitlines()] == ["2"]
