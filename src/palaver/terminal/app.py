@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import signal
 import time
 from contextlib import suppress
@@ -145,9 +146,13 @@ class App:
         self.leave(128 + signal.SIGHUP)
 
     def _fault(self, context: dict[str, Any]) -> None:
-        """Take an exception that nobody waits for: a closed terminal, else our own fault."""
+        """Take what nobody waits for: a failure to tell of, a closed terminal, our own fault."""
+        from palaver.core.errors import PalaverError
+
         error = context.get("exception")
-        if isinstance(error, OSError) and error.errno in (errno.EIO, errno.EBADF):
+        if isinstance(error, PalaverError):
+            self.stage.error(error)  # the turn that meets it again says what became of it
+        elif isinstance(error, OSError) and error.errno in (errno.EIO, errno.EBADF):
             self.canvas.hang_up()
         elif error is not None:
             self._failure = self._failure or error
@@ -156,6 +161,9 @@ class App:
     async def _work(self) -> None:
         """Open the chat, then do what was typed, one line after the other."""
         await self._drawn()
+        # On another thread, because this one echoes keys: half a second on a busy machine.
+        await asyncio.to_thread(importlib.import_module, "palaver.terminal.controller")
+        await asyncio.to_thread(importlib.import_module, "palaver.terminal.answer")
         from palaver.core.errors import PalaverError
         from palaver.terminal.controller import Controller
 
