@@ -47,7 +47,7 @@ WITH_SECRET = [
 STATUS = "{model} threads={threads} {cost}"
 _FIGURES = re.compile(
     rb"(\d+) tokens?(?:  ([\d.]+) tokens/s)?(?:  first after ([\d.]+ \w+))?"
-    rb"  (\d+) reused, (\d+) read"
+    rb"  (\d+) reused, (\d+) read|nothing was answered"
 )
 
 
@@ -301,19 +301,18 @@ class Chat(Terminal):
 
         `seen_first` False does not look for the first character: a reply may be blank.
         """
-        mark, pieces = len(self.raw), len(self.pieces)
         while self.read(0):
             pass
+        start, pieces = len(self.raw), len(self.pieces)
         sent = self.send(line + "\r")
-        mark = self.until(b" reused, ", mark, timeout)
         end = time.perf_counter() + timeout
-        while not (figures := _FIGURES.search(bytes(self.raw[mark - 200 :]))):
+        while not (figures := _FIGURES.search(self.raw, start)):
             if not self._wait_for_piece(end):
                 self.show()
                 raise TimeoutError(f"no figures came ({self.process.poll()}):\n" + self.text())
         last = self.pieces[-1][0]
         first = self._first(said or line, pieces) if seen_first else last
-        tokens, _, _, reused, read = figures.groups()
+        tokens, _, _, reused, read = figures.groups(default=b"0")
         threads = re.findall(rb"threads=(\d+)", self.raw[-20000:])
         return Turn(
             first - sent, last - sent, int(tokens), int(reused), int(read),
