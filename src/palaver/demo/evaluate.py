@@ -100,10 +100,10 @@ def parse(raw: str) -> Reply:
     return Reply("".join(e.text for e in events if isinstance(e, TextDelta)), tuple(calls))
 
 
-def held_out(each: int) -> Iterator[Case]:
+def held_out(each: int, draw: int = SEED) -> Iterator[Case]:
     """Yield cases with held-out values, at most `each` of every fine skill."""
     counts: dict[str, int] = {}
-    for number, dialogue in enumerate(dialogues(SEED, held_out=True)):
+    for number, dialogue in enumerate(dialogues(draw, held_out=True)):
         if number > 400 * each:
             return
         turn = -1
@@ -171,13 +171,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("--each", type=int, default=60, help="prompts for each fine skill")
+    parser.add_argument("--seed", type=int, default=SEED, help="which dialogues are drawn")
     parser.add_argument("--hand", type=Path, help="a file of prompts written by hand (JSONL)")
     parser.add_argument("--temperature", type=float, nargs="*", default=[0.0, 0.4])
     parser.add_argument("--show", type=int, default=0, help="wrong replies to print")
     options = parser.parse_args()
     start = time.monotonic()
     runner = Runner(options.model)
-    cases = list(held_out(options.each))
+    cases = list(held_out(options.each, options.seed))
     if options.hand:
         cases += hand_written(options.hand)
     scores = [measure(runner, cases, t, options.show) for t in options.temperature]
