@@ -212,17 +212,12 @@ class Terminal:
     def echo(self, key: str = "Q", timeout: float = 10.0) -> float:
         """Type a key; return the seconds until it stands on the screen (`live` alone)."""
         at = self.send(key)
-        return self._since(lambda rows: any(key in row[-0:] and _typed(row, key) for row in rows),
+        return self._since(lambda rows: any(_typed(row, key) for row in rows),
                            timeout) - (at - self.began)  # fmt: skip
 
     def text(self) -> str:
         """Return what stands on the screen."""
         return "\n".join(row.rstrip() for row in self.screen.display).strip()
-
-    def cpu(self) -> float:
-        """Return the processor seconds of the program so far, its children left out."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def end(self, wait: float = 15.0) -> None:
         """Leave by Ctrl-D; what does not end within `wait` seconds is killed."""
@@ -283,7 +278,6 @@ class Chat(Terminal):
         """Start it; `under` is a program that runs it, such as a tracer."""
         argv = [*under, *(WITH_SECRET if shared else [PALAVER]), "chat", *flags]
         super().__init__(argv, env, live=live)
-        self._mark = 0
 
     def loaded(self, timeout: float = 120.0) -> None:
         """Wait until the model is loaded: the status line then names its threads."""
