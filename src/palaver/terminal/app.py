@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 _PAUSE = 0.25  # seconds without a key before the next turn's cost is counted
+_WATCH = 1.0  # seconds between two looks whether the engine lives
 _GRACE = 10.0  # seconds that an answer which was stopped may take to be written down
 
 
@@ -169,6 +170,7 @@ class App:
 
         self.stage.load()
         self.chat = chat = Controller(self.settings, self._flags, self.stage)
+        watch = asyncio.create_task(self._watch(chat))
         try:
             await chat.open(self._waiting)
             self._complete_with(chat)
@@ -181,6 +183,7 @@ class App:
             self._failure = error
             self.leave(1)
         finally:
+            watch.cancel()
             if self._counting:
                 self._counting.cancel()
             await chat.close()
@@ -210,6 +213,11 @@ class App:
                 self._tell_dropped()
             self._typing = self._warmed = False
             self.count()
+
+    async def _watch(self, chat: Controller) -> None:
+        while not self._left:
+            await asyncio.sleep(_WATCH)
+            chat.upkeep.mind()
 
     async def _drawn(self) -> None:
         """Wait until the prompt is on the screen: nothing may delay it."""
@@ -298,7 +306,7 @@ class App:
             self._stale = False
             if self.chat is None:
                 return
-            await self.chat.estimate(self.buffer.text)
+            await self.chat.forecast.count(self.chat, self.buffer.text)
             self.stage.changed()
             if self._typing and not self._warmed and self.chat.model and not self._busy:
                 self._warmed = self._stale = True

@@ -19,17 +19,15 @@ from palaver.core.events import Event
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message, user
-from palaver.core.model import Cost
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
-from palaver.terminal import command
+from palaver.terminal.forecast import Forecast
 from palaver.terminal.lines import UNANSWERED
 from palaver.terminal.screen import Screen
+from palaver.terminal.upkeep import STARTING, Upkeep
 
 T = TypeVar("T")
-_SETTLED = 1.0  # seconds after an answer before anything is done behind the prompt
-_IDLE = 8.0  # seconds more before the cache's state is written to disk
 _CUT = "the last answer had been cut off; /continue goes on with it"
 
 
@@ -42,8 +40,7 @@ class Controller:
         self.screen = screen
         self.sampling: Sampling = assemble.sampling(settings)
         self.model: LocalModel | None = None
-        self.cost: Cost | None = None
-        self.uncounted = ""  # why the next turn's cost can't be told
+        self.forecast = Forecast()
         self.busy = False
         self._vault = Vault(keep=not flags.get("no_save"))
         self._store: AsyncStore | None = None
@@ -51,7 +48,7 @@ class Controller:
         self._loading: asyncio.Task[LocalModel] | None = None
         self._awaited = 0
         self._ending: LocalModel | None = None
-        self._idle: asyncio.Task[None] | None = None
+        self.upkeep = Upkeep(self)
         self._halt = asyncio.Event()
         self._halting: asyncio.Task[None] | None = None
 
@@ -146,6 +143,7 @@ class Controller:
             self._loading.cancel()
             with suppress(asyncio.CancelledError, PalaverError):
                 await self._loading
+        await self.upkeep.end()
         self._ending, self.model = self.model, None
         if self._ending:
             with suppress(EngineError, OSError):
@@ -186,7 +184,10 @@ class Controller:
         await self._work(work)
 
     async def carry_on(self) -> None:
-        """Go on with the cut-off answer that the log ends with."""
+        """Go on with the cut-off answer that the log ends with, or answer what was not answered."""
+        if self.waits_for_answer():
+            await self.answer()
+            return
         conversation = self.conversation
         view = conversation.view
         last = view[-1].entry if view else None
@@ -212,12 +213,10 @@ class Controller:
         failure: EngineError | None = None
         self.busy = True
         self._halt.clear()
-        self.screen.begin("loading the model" if self.model is None else "reading")
+        self._begin()
         try:
-            model = await self._unless_stopped(self.ready())
+            model = await self._unless_stopped(self._up())
             if model is not None:
-                if not model.engine.alive:
-                    await model.cache.restart()  # it died between two turns: nothing to tell of
                 await work(model)
         except EngineError as error:
             failure = error
@@ -228,8 +227,31 @@ class Controller:
         if failure:
             await self._recover(failure)
         elif tip is before:
-            self.screen.note(f"stopped; {UNANSWERED}")
-        self._idle = asyncio.create_task(self._tend())
+            what = "stopped" if self._halt.is_set() else "the answer was empty"
+            self.screen.note(f"{what}; {UNANSWERED}" if self.waits_for_answer() else what)
+        self.upkeep.begin()
+
+    def _begin(self) -> None:
+        """Show what a turn begins with, and how long that is expected to take."""
+        expected = self.forecast.expected()
+        self.forecast.forget()
+        if self.model is None:
+            expected = "loading the model"
+        elif not self.upkeep.works(self.model):
+            expected = STARTING
+        self.screen.begin(expected)
+        self.screen.changed()
+
+    async def _up(self) -> LocalModel:
+        """Wait for the model, and for its engine if that died between two turns."""
+        waited = self.model is None
+        model = await self.ready()
+        if not self.upkeep.works(model):  # nothing was under way: nothing to tell of
+            await self.upkeep.revive(model)
+            waited = True
+        if waited:
+            self.screen.begin("reading")
+        return model
 
     def _tip(self) -> Row | None:
         rows = self.conversation.rows
@@ -241,12 +263,19 @@ class Controller:
         model = self.model
         if model and failure.died:
             self.screen.note("starting the engine again")
+            self.busy = True
+            self._halt.clear()
+            self.screen.begin(STARTING)
             try:
-                await model.cache.restart()
+                back = await self._unless_stopped(self.upkeep.revive(model))
             except PalaverError as error:
                 self.screen.error(error)
                 return
-            self.screen.note("the engine is back")
+            finally:
+                self.busy = False
+                self.screen.end(None)
+            if back:
+                self.screen.note("the engine is back")
         if self.waits_for_answer():
             self.screen.note(UNANSWERED)
 
@@ -261,7 +290,7 @@ class Controller:
 
     async def _cancel(self) -> None:
         """Cancel until it is over: the engine may not have been asked yet when the user stops."""
-        while self.busy:
+        while self.busy and self._halt.is_set():  # not the next turn, begun meanwhile
             if self.model:
                 self.model.cancel()
             await asyncio.sleep(0.02)
@@ -280,42 +309,12 @@ class Controller:
 
     async def settle(self) -> None:
         """End what is done between turns, or wait for what can't be ended."""
-        if self._idle and not self._idle.done():
-            self._idle.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._idle
-        self._idle = None
-
-    async def _tend(self) -> None:
-        """What is worth doing while the user reads: mind the threads, save the state."""
-        await asyncio.sleep(_SETTLED)
-        try:
-            if self.model and (threads := await self.model.engine.better_threads()) is not None:
-                await asyncio.shield(self.model.cache.restart(threads))
-                self.screen.changed()
-            await self.conversation.store.run(Store.tidy)
-            await asyncio.sleep(_IDLE)
-            if self.model and not self.flags.get("no_save"):
-                await asyncio.shield(self.model.cache.save())
-        except (EngineError, OSError):
-            return  # the next turn meets it, starts the engine again or says why it can't
-
-    async def estimate(self, draft: str) -> Cost | None:
-        """Say what sending `draft` would cost; None while it can't be known."""
-        if self.model is None or self.busy or self._conversation is None:
-            return None
-        said = "" if command.split(draft.strip()) else command.said(draft.strip())
-        try:
-            self.cost = await self.model.cost(self.conversation.view, (), said)
-            self.uncounted = ""
-        except PalaverError as error:
-            self.cost, self.uncounted = None, str(error).partition("\n")[0]
-        return self.cost
+        await self.upkeep.settle()
 
     async def warm(self) -> None:
         """Bring the conversation into the engine's cache while the user types."""
         if self.model and not self.busy and self._conversation:
-            with suppress(PalaverError):  # what is wrong is said when the user sends something
+            with suppress(PalaverError, OSError):  # what is wrong is said when something is sent
                 await self.model.warm(self.conversation.view, ())
 
     # -- settings, sessions, capture -----------------------------------------------------

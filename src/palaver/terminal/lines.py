@@ -34,7 +34,7 @@ async def handle(chat: Controller, line: str) -> None:
             await command.find(name).run(chat, argument)
     except PalaverError as error:
         chat.screen.error(error)
-        tried = found is None or found[0] in ("retry", "edit")
+        tried = found is None or found[0] in ("retry", "edit", "continue")
         if tried and isinstance(error, UserError) and chat.waits_for_answer():
             chat.screen.note(UNANSWERED)
 

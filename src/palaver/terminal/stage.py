@@ -40,7 +40,7 @@ class Stage:
         self._later: asyncio.TimerHandle | None = None  # the next paint
         self._clock: asyncio.TimerHandle | None = None  # the next second of waiting
         self._late_note = False
-        self._counted: object = None  # the model that counted what the status line says
+        self._counted: object = None  # what the count in the status line was asked for
         self._status = "starting"
         self._hint: str | None = None
         self._drawn: tuple[tuple[str, ...], StyleAndTextTuples] = ((), [])
@@ -74,9 +74,11 @@ class Stage:
 
     def begin(self, what: str) -> None:
         """Show that an answer begins."""
+        self._stop_timers()
         self._answering = True
+        chat = self._app.chat
         if self._view:
-            self._view.begin(what)
+            self._view.begin(what, chat.forecast.pace if chat else None)
         self._tick()
 
     def show(self, events: Sequence[Event]) -> None:
@@ -96,7 +98,7 @@ class Stage:
             rows += [self._styled("2", figures), ""]
         if rows:
             self._write("\n".join(rows))
-        self.redraw()
+        self.changed()
 
     def said(self, text: str) -> None:
         """Show what is asked again."""
@@ -120,8 +122,9 @@ class Stage:
             self._late_note = False
             if note := template_note(chat.model):
                 self.note(note.removeprefix(", "))
-        if chat.model is not self._counted:
-            self._counted = chat.model
+        counted = (chat.model, chat.forecast.forgotten)
+        if counted != self._counted and not chat.busy:
+            self._counted = counted
             self._app.count()
         self._status = status_line(chat)
         self.redraw()

@@ -78,11 +78,12 @@ def status_line(chat: Controller) -> str:
     model = chat.model
     if model:
         info = model.engine.info
-        used = chat.cost.reused + chat.cost.prefill if chat.cost else 0
+        known = chat.forecast
+        cost = "" if chat.busy else known.uncounted or next_cost(known.cost)
         fields |= {
             "model": visible(info.model, newlines=False),
-            "context": f"{used}/{info.context}",
-            "cost": visible(chat.uncounted or next_cost(chat.cost), newlines=False),
+            "context": f"{known.used}/{info.context}",
+            "cost": visible(cost, newlines=False),
             "threads": str(info.threads),
         }
     if chat.opened:

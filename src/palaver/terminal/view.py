@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from palaver.core.events import CallParsed, Event, Prefill, ReasoningDelta, TextDelta
 from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.escape import visible
-from palaver.terminal.words import rate
+from palaver.terminal.words import rate, seconds
 
 Rows = Sequence[str]
 
@@ -25,13 +25,20 @@ class AnswerView:
         self._view: MarkdownView | FoldedView | None = None
         self._kind = ""
         self._waiting = ""
-        self._began = 0.0
+        self._began = self._reading = 0.0
+        self._pace: float | None = None
+        self._read: tuple[Prefill, float] | None = None  # the newest progress, when it came
         self._thoughts: list[str] = []  # the reasoning deltas of this answer or the last one
 
-    def begin(self, what: str) -> None:
-        """Start an answer; `what` is shown until something comes."""
+    def begin(self, what: str, pace: float | None = None) -> None:
+        """Start an answer; `what` is shown until something comes.
+
+        `pace` is the seconds that reading a token takes, as far as they were measured before.
+        """
         self._waiting = what
         self._began = time.monotonic()
+        self._pace = pace
+        self._read = None
         self._final, self._tail, self._view, self._kind = [], (), None, ""
         self._thoughts = []
 
@@ -48,7 +55,10 @@ class AnswerView:
                 call = f"{event.call.name}({event.call.arguments})"
                 self._final.append(f"[call] {visible(call, newlines=False)}")
             elif isinstance(event, Prefill):
-                self._waiting = self._progress(event)
+                now = time.monotonic()
+                if self._read is None:
+                    self._reading = now
+                self._read = event, now
 
     def paint(self) -> list[str]:
         """Return the rows that have become final; `tail` has those that are not."""
@@ -73,8 +83,9 @@ class AnswerView:
         """Return the rows that are not final; before the first word, what is waited for."""
         if self._tail or not self.waits:
             return self._tail
-        seconds = time.monotonic() - self._began
-        return (f"{self._waiting} ... {seconds:.0f} s" if seconds >= 1 else f"{self._waiting} ...",)
+        waited = time.monotonic() - self._began
+        what = self._progress(*self._read) if self._read else self._waiting
+        return (f"{what} ... {waited:.0f} s" if waited >= 1 else f"{what} ...",)
 
     def toggle_reasoning(self) -> list[str]:
         """Show or fold reasoning from now on; return rows of reasoning that were folded till now.
@@ -132,12 +143,17 @@ class AnswerView:
     def _size(self) -> tuple[int, int]:
         return max(2, self._columns() - 1), 1000
 
-    def _progress(self, p: Prefill) -> str:
-        fresh, done = p.total - p.reused, p.done - p.reused
+    def _progress(self, p: Prefill, at: float) -> str:
+        """Write how far the prompt is read, as the engine reported it `at` some moment."""
+        fresh, done = p.total - p.reused, max(p.done - p.reused, 0)
         if fresh <= 0:
             return "reading"
-        width = max(0, min(20, self._columns() - 60))
-        filled = width * max(done, 0) // fresh
+        width = max(0, min(20, self._columns() - 72))
+        filled = width * done // fresh
         bar = f" [{'#' * filled}{'.' * (width - filled)}]" if width else ""
-        speed = f", {rate(done, time.monotonic() - self._began)}" if done > 0 else ""
-        return f"reading{bar} {max(done, 0)} of {fresh} tokens ({p.reused} reused){speed}"
+        passed = at - self._reading
+        speed = f", {rate(done, passed)}" if done and passed > 0 else ""
+        pace = passed / done if done and passed > 0 else self._pace
+        rest = (fresh - done) * pace - (time.monotonic() - at) if pace else 0.0
+        left = f", ~{seconds(rest)} left" if rest >= 1 else ""
+        return f"reading{bar} {done} of {fresh} tokens ({p.reused} reused){speed}{left}"
