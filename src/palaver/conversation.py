@@ -193,10 +193,12 @@ class Conversation:
         """Hide the oldest `turns` turns from the model; return how many messages that were."""
         view = self.view
         starts = turn_starts(view)
-        if not 0 < turns < len(starts):
-            raise UserError(
-                f"there are {len(starts)} turns; /trim can drop 1 to {max(len(starts) - 1, 0)}"
-            )
+        most = len(starts) - 1
+        if most < 1:
+            raise UserError("there is nothing to trim: the newest turn always stays")
+        if not 0 < turns <= most:
+            which = "1" if most == 1 else f"1 to {most}"
+            raise UserError(f"there are {len(starts)} turns; /trim can drop {which}")
         dropped = starts[turns] - starts[0]
         await self.append(Compaction(dropped, f"trimmed by the user: {turns} turns"))
         return dropped

@@ -141,7 +141,7 @@ def test_what_does_not_fit_is_said_before_the_engine_sees_it(tmp_path):
     assert re.search(r"this conversation takes \d+ tokens, the context holds 512", done.text)
     assert "/trim" in done.text
     assert "nothing was answered: /retry asks again, /undo takes it back" in done.text
-    assert "there are 2 turns; /trim can drop 1 to 1" in done.text
+    assert "there are 2 turns; /trim can drop 1\n" in done.text
     assert "1 turn (2 messages) no longer in the context" in done.text
     # The turn that did not fit was answered once the first was out of sight.
     assert done.roles() == "uaua"
@@ -175,7 +175,9 @@ def test_set_changes_sampling_for_this_run(tmp_path):
     assert "did you mean temperature?" in done.text
     assert "top_k = 'x' is not a whole number" in done.text
     assert done.text.count("must be a number that is not negative") == 2
-    assert "seed = None" in done.text
+    assert "seed = unset\n" in done.text
+    assert "temperature = unset (0.4)\n" in done.text
+    assert "None" not in done.text
     sampling = done.rows()[-1].generation.sampling
     assert (sampling.temperature, sampling.seed, sampling.max_tokens) == (0.0, 0, 3)
 

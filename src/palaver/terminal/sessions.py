@@ -10,26 +10,47 @@ from palaver.core.log import Row
 from palaver.core.messages import Message
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.listing import Session
+from palaver.sessions.query import fetch_one
 from palaver.sessions.search import Hit
 from palaver.sessions.store import Store
 from palaver.terminal.escape import visible
 from palaver.terminal.words import plural
 
 _RECAP = 6  # messages of a resumed session that are shown again
+_LOOKED_AT = 50  # sessions, newest first, for one that has an answer
 _LINES = 12  # lines of each
 
 
 async def number_of(store: AsyncStore, text: str, *, other_than: int | None = None) -> int:
-    """Read a session's number, or "last"; raises UserError."""
+    """Read a session's number, or "last"; raises UserError.
+
+    "last" is the newest that has an answer: one that failed at once is not gone on with, unless
+    there is no other.
+    """
     if text.isascii() and text.isdecimal() and len(text) < 19:  # SQLite's numbers end there
         return int(text)
     if text != "last":
         raise UserError(f"{text[:40]!r} is no session", fix="give its number, or: last")
-    newest = await store.run(Store.list_sessions, 2)
+    newest = await store.run(Store.list_sessions, _LOOKED_AT)
     found = [session.id for session in newest if session.id != other_than]
     if not found:
         raise UserError("there is no session to go on with")
+    for number in found:
+        if await store.run(_answered, number):
+            return number
     return found[0]
+
+
+def _answered(store: Store, session: int) -> bool:
+    """Say whether a session has an answer, or the pieces of one that was cut off."""
+    with store.db.reading() as connection:
+        found = fetch_one(
+            connection,
+            "SELECT 1 FROM entry WHERE session = ?1 AND kind = 'assistant' UNION ALL "
+            "SELECT 1 FROM journal WHERE session = ?1 LIMIT 1",
+            (session,),
+        )
+    return found is not None
 
 
 def row(session: Session, current: int | None = None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 
+from palaver.assemble import DEFAULT_TEMPERATURE
 from palaver.config.settings import keys, parse
 from palaver.core.errors import UserError
 from palaver.terminal.command import Command
@@ -28,7 +29,7 @@ async def run(chat: Controller, argument: str) -> None:
     name, _, value = argument.replace("=", " ", 1).partition(" ")
     name = name.replace("-", "_")
     if not name:
-        shown = [f"{key} = {getattr(chat.settings, key)}" for key in _CHANGEABLE]
+        shown = [f"{key} = {_shown(key, getattr(chat.settings, key))}" for key in _CHANGEABLE]
         chat.screen.page("\n".join(visible(line) for line in shown))
         return
     if name not in _CHANGEABLE:
@@ -40,7 +41,14 @@ async def run(chat: Controller, argument: str) -> None:
     if name == "stop" and not value.strip():
         given = []
     chat.set(**{name: given})
-    chat.screen.note(visible(f"{name} = {given}"))
+    chat.screen.note(visible(f"{name} = {_shown(name, given)}"))
+
+
+def _shown(name: str, value: object) -> str:
+    """Write a setting's value; what is used where none is set, as far as we choose it."""
+    if value is not None and value != []:
+        return str(value)
+    return f"unset ({DEFAULT_TEMPERATURE})" if name == "temperature" else "unset"
 
 
 COMMAND = Command(

@@ -1,0 +1,178 @@
+"""What a chat does between turns and when a part of it fails, without a terminal around it."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.terminal import tiny
+
+from palaver.config.settings import Settings
+from palaver.conversation import Conversation
+from palaver.core.errors import StoreError
+from palaver.core.events import Event
+from palaver.core.log import Row
+from palaver.core.messages import Message, Text, user
+from palaver.sessions.background import AsyncStore
+from palaver.sessions.store import Store
+from palaver.terminal import upkeep
+from palaver.terminal.controller import Controller
+from palaver.terminal.lines import handle
+from palaver.terminal.sessions import number_of
+
+
+def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
+    """Run a test that waits for things."""
+
+    @functools.wraps(test)
+    def run(**given: Any) -> None:
+        asyncio.run(test(**given))
+
+    return run
+
+
+class Notes:
+    """A screen that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+        self.waits: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.lines.append(text)
+
+    page = recap = said = offer = note
+
+    def error(self, error: Exception) -> None:
+        self.lines.append(f"error: {error}")
+
+    def begin(self, what: str) -> None:
+        self.waits.append(what)
+
+    def show(self, events: Sequence[Event]) -> None:
+        """Nothing is drawn."""
+
+    def end(self, row: Row | None) -> None:
+        """Nothing is drawn."""
+
+    def changed(self) -> None:
+        """Nothing is drawn."""
+
+
+@asynccontextmanager
+async def chatting(home: Path, monkeypatch: Any, **flags: Any) -> AsyncIterator[Controller]:
+    monkeypatch.setenv("PALAVER_HOME", str(home))
+    settings = Settings(
+        model=str(tiny()), threads=1, context=2048, max_tokens=6, temperature=0.0, **flags
+    )
+    chat = Controller(settings, {}, Notes())
+    await chat.open()
+    await chat.ready()
+    try:
+        yield chat
+    finally:
+        await chat.close()
+
+
+def roles(chat: Controller) -> str:
+    entries = [row.entry for row in chat.conversation.rows]
+    return "".join(entry.role[0] for entry in entries if isinstance(entry, Message))
+
+
+async def until(met: Any) -> None:
+    async with asyncio.timeout(20):
+        while not met():  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.01)
+
+
+async def killed(chat: Controller) -> None:
+    """Kill the engine and wait until that is seen."""
+    chat.model.engine._child.process.kill()
+    await until(lambda: not chat.model.engine.alive)
+
+
+@in_loop
+async def test_a_full_disk_between_turns_ends_nothing(tmp_path, monkeypatch):
+    faults: list[Any] = []
+    tried: list[Store] = []
+
+    def full(store: Store) -> bool:
+        tried.append(store)
+        raise StoreError("the disk is full")
+
+    monkeypatch.setattr(upkeep, "_SETTLED", 0.0)
+    monkeypatch.setattr(upkeep, "_IDLE", 0.0)
+    monkeypatch.setattr(Store, "tidy", full)
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, found: faults.append(found))
+    async with chatting(tmp_path, monkeypatch) as chat:
+        await handle(chat, "one")
+        await until(lambda: tried)
+        await handle(chat, "two")
+        assert roles(chat) == "uaua", chat.screen.lines
+    assert not faults
+    assert not any("stopped" in line or "error" in line for line in chat.screen.lines)
+
+
+@in_loop
+async def test_an_engine_that_died_is_started_where_the_user_can_stop_it(tmp_path, monkeypatch):
+    async with chatting(tmp_path, monkeypatch) as chat:
+        await handle(chat, "one")
+        await chat.forecast.count(chat, "")
+        assert chat.forecast.cost.reused > 0
+        await killed(chat)
+        chat.upkeep.mind()
+        assert chat.forecast.cost is None
+        await chat.forecast.count(chat, "")
+        assert chat.forecast.uncounted == "the engine ended; a turn starts it"
+        turn = asyncio.create_task(handle(chat, "two"))
+        await until(lambda: chat.screen.waits[-1] == "starting the engine")
+        await until(lambda: not chat.upkeep.works(chat.model))
+        assert chat.stop()
+        await turn
+        assert roles(chat) == "uau"
+        assert chat.screen.lines[-1].startswith("stopped; nothing was answered")
+        # What was not answered is answered then, by the engine that was started meanwhile.
+        await handle(chat, "/continue")
+        assert roles(chat) == "uaua", chat.screen.lines
+
+
+@in_loop
+async def test_continue_answers_what_was_not_answered(tmp_path, monkeypatch):
+    async with chatting(tmp_path, monkeypatch) as chat:
+        await chat.conversation.append(user("asked, then killed"))
+        await handle(chat, "/continue")
+        assert roles(chat) == "ua"
+        assert chat.screen.lines == []
+
+
+@pytest.mark.parametrize("turns", [0, 1])
+@in_loop
+async def test_trim_needs_two_turns(tmp_path, monkeypatch, turns):
+    async with chatting(tmp_path, monkeypatch) as chat:
+        for number in range(turns):
+            await handle(chat, f"turn {number}")
+        await handle(chat, "/trim")
+        assert "the newest turn always stays" in chat.screen.lines[-1]
+
+
+@in_loop
+async def test_the_last_session_is_one_that_was_answered(tmp_path):
+    store = await AsyncStore.open(tmp_path / "palaver.db")
+    failed = await Conversation.create(store, None, None)
+    await failed.append(user("never answered"))
+    assert await number_of(store, "last") == failed.session
+    cut = await Conversation.create(store, None, None)
+    await cut.append(user("killed while it was answered"))
+    await cut.journal("text", "the begin")
+    answered = await Conversation.create(store, None, None)
+    await answered.append(user("asked"))
+    await answered.append(Message("assistant", (Text("said"),)))
+    await (await Conversation.create(store, None, None)).append(user("failed at once"))
+    assert await number_of(store, "last") == answered.session
+    assert await number_of(store, "last", other_than=answered.session) == cut.session
+    await store.close()
