@@ -113,10 +113,12 @@ def test_a_killed_engine_is_said_and_started_again(tmp_path):
         terminal.line("/continue")
         terminal.wait("cut off at the limit")
         assert before
-        # Between two turns it is not even noticed.
+        # Between two turns it costs what was cached alone, and the status line says so.
         terminal.ready()
         (engine,) = psutil.Process(terminal.pid).children()
         engine.kill()
+        terminal.wait("the engine ended; a turn starts it")
+        assert "reused" not in terminal.status()
         terminal.line("still there?")
         terminal.wait(lambda: terminal.text().count("cut off at the limit") == 2)
         assert terminal.text().count("error:") == 1

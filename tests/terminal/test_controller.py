@@ -15,7 +15,7 @@ from tests.support.terminal import tiny
 from palaver.config.settings import Settings
 from palaver.conversation import Conversation
 from palaver.core.errors import StoreError
-from palaver.core.events import Event
+from palaver.core.events import Event, Prefill
 from palaver.core.log import Row
 from palaver.core.messages import Message, Text, user
 from palaver.sessions.background import AsyncStore
@@ -24,6 +24,7 @@ from palaver.terminal import upkeep
 from palaver.terminal.controller import Controller
 from palaver.terminal.lines import handle
 from palaver.terminal.sessions import number_of
+from palaver.terminal.view import AnswerView
 
 
 def in_loop(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
@@ -176,3 +177,19 @@ async def test_the_last_session_is_one_that_was_answered(tmp_path):
     assert await number_of(store, "last") == answered.session
     assert await number_of(store, "last", other_than=answered.session) == cut.session
     await store.close()
+
+
+def test_reading_says_how_far_it_is_and_how_long_it_takes():
+    view = AnswerView(lambda: 100, color=False)
+    view.begin("reading", 0.1)
+    view.feed([Prefill(300, 1300, 300)])
+    (row,) = view.tail()
+    assert row.startswith("reading [....................] 0 of 1000 tokens (300 reused), ~")
+    assert " left" in row
+    view.feed([Prefill(800, 1300, 300)])
+    (row,) = view.tail()
+    assert "[##########..........] 500 of 1000 tokens (300 reused)," in row
+    assert "tokens/s" in row
+    view.begin("reading")
+    view.feed([Prefill(0, 10, 0)])
+    assert "left" not in view.tail()[0]
