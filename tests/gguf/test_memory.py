@@ -30,19 +30,22 @@ p.n_batch = p.n_ubatch = batch
 p.warmup, p.verbosity, p.fit_params, p.cache_ram_mib = False, -1, False, 0
 p.cpuparams.n_threads = p.cpuparams_batch.n_threads = 1
 p.cache_type_k = p.cache_type_v = getattr(xllamacpp.ggml_type, "GGML_TYPE_" + kind.upper())
+if kind == "f16":
+    p.flash_attn_type = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
 with tempfile.TemporaryDirectory() as folder:
     p.hostnames = [folder + "/x.sock"]
     server = xllamacpp.Server(p)
-    prompt = [40 + i % 200 for i in range(batch + 8)]
+    fill = context - 16 if sys.argv[5] == "full" else batch + 8
+    prompt = [40 + i % 200 for i in range(fill)]
     reply = server.handle_completions({"prompt": prompt, "max_tokens": 2, "ignore_eos": True})
     assert "usage" in reply, reply
     print(json.dumps(psutil.Process().memory_info().rss))
 """
 
 
-def resident(path: Path, context: int, batch: int, kv_type: str) -> int:
+def resident(path: Path, context: int, batch: int, kv_type: str, fill: str = "") -> int:
     done = subprocess.run(
-        [sys.executable, "-c", CHILD, str(path), str(context), str(batch), kv_type],
+        [sys.executable, "-c", CHILD, str(path), str(context), str(batch), kv_type, fill],
         capture_output=True, text=True, timeout=100,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -81,6 +84,15 @@ def test_a_real_child_takes_less_than_estimated_and_not_much_less(
     need = memory.estimate(read(path), context, kv_type=kv_type, batch=batch, checkpoints=0)
     taken = resident(path, context, batch, kv_type)
     print(f"{shape} {quant} {context} {kv_type}: {taken / 1e6:.0f} MB, said {need.total / 1e6:.0f}")
+    assert taken <= need.total
+    assert need.total - need.scores <= MARGIN * taken + ROOM
+
+
+def test_a_full_context_takes_less_than_estimated_and_not_much_less(tmp_path: Path) -> None:
+    path = write(tmp_path / "m.gguf", SHAPES["dense"]())
+    need = memory.estimate(read(path), 2048, checkpoints=0)
+    assert need.scores == 4 * 256 * 2048 * 8
+    taken = resident(path, 2048, 256, "f16", "full")
     assert taken <= need.total <= MARGIN * taken + ROOM
 
 

@@ -204,12 +204,12 @@ def test_a_template_that_drops_reasoning_breaks_the_prefix_and_says_so(tmp_path)
 @pytest.mark.parametrize("where", ["prefill", "decode"])
 def test_a_death_keeps_the_partial_answer_and_only_the_rest_is_read_again(tmp_path, where, strike):
     async def run() -> None:
-        async with loaded(tmp_path, batch=32, context=2048) as model:
+        async with loaded(tmp_path, batch=32, context=4096) as model:
             talk = Talk(model, head=LONG)
             await talk.ask(LONG)
             assert await model.cache.save()
             await talk.ask("unsaved")
-            talk.add(user(LONG))
+            talk.add(user(LONG * (4 if where == "prefill" else 1)))  # long enough to be struck in
             given = Sampling(max_tokens=400, temperature=0.0, grammar='root ::= "ab "{500}')
             answer = model.respond(talk.rows, (), given)
             with pytest.raises(EngineError, match=strike.name) as death:

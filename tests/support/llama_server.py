@@ -65,6 +65,9 @@ def serve(asked: argparse.Namespace) -> object:
     params.cpuparams_batch.n_threads = asked.threads_batch
     params.cache_type_k = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{asked.cache_type_k.upper()}")
     params.cache_type_v = getattr(xllamacpp.ggml_type, f"GGML_TYPE_{asked.cache_type_v.upper()}")
+    if asked.cache_type_v in ("f16", "f32"):  # the numbers of the embedded engine
+        off = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.flash_attn_type = off
     params.slot_save_path = asked.slot_save_path
     params.warmup = not asked.no_warmup
     params.cache_ram_mib = int(os.environ.get("LLAMA_ARG_CACHE_RAM", "8192"))

@@ -20,6 +20,7 @@ from typing import Any
 import msgspec
 
 from palaver.core.errors import PalaverError, UserError
+from palaver.engines.llama_cpp.attention import flash
 from palaver.engines.llama_cpp.memory import CHECKPOINTS
 from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
@@ -75,6 +76,9 @@ def serve(options: Options, model: ModelFile) -> Any:
     params.verbosity = 1
     params.cache_type_k = params.cache_type_v = _kv_type(options.kv_type)
     params.n_ctx_checkpoints = CHECKPOINTS
+    if flash(options) == "off":
+        off = xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        params.flash_attn_type = off
     params.cache_ram_mib = 0  # states are swapped by us, so that what is cached is known
     params.fit_params = False
     params.hostnames = [model.socket]

@@ -9,6 +9,7 @@ from typing import Any
 
 from palaver.core.errors import UserError
 from palaver.engines.llama_cpp import folders, gguf, memory, vocabulary
+from palaver.engines.llama_cpp.attention import flash
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.threads import allowed, free_cores
 
@@ -90,7 +91,7 @@ def _fingerprint(file: gguf.Gguf, options: Options) -> str:
         stat = Path(options.llama_server).stat()
         build = f"{options.llama_server}\0{stat.st_size}\0{stat.st_mtime_ns}"
     parts = [build, file.fingerprint(Path(options.cache) if options.cache else None)]
-    parts.append(options.kv_type)
+    parts += [options.kv_type, flash(options)]  # the values lie in another order without it
     for path, scale in options.loras:
         parts.append(gguf.read(Path(path), adapter=True).fingerprint(None) + f"@{scale}")
     return hashlib.blake2b("\0".join(parts).encode(), digest_size=16).hexdigest()

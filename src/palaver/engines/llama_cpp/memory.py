@@ -22,6 +22,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from palaver.core.errors import UserError
+from palaver.engines.llama_cpp.attention import UNQUANTISED
 from palaver.engines.llama_cpp.gguf import Gguf
 from palaver.engines.llama_cpp.gguf_parse import per_layer
 from palaver.engines.llama_cpp.gguf_types import KV_TYPES
@@ -41,13 +42,15 @@ class Estimate(Struct, frozen=True):
     kv: int
     checkpoints: int
     compute: int
+    scores: int  # of attention without flash: touched as the context fills
     process: int
     context: int
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.weights + self.kv + self.checkpoints + self.compute + self.process
+        cache = self.kv + self.checkpoints
+        return self.weights + cache + self.compute + self.scores + self.process
 
 
 def estimate(
@@ -81,6 +84,7 @@ def estimate(
         kv=full + windowed + states,
         checkpoints=checkpoints * (saved + states),
         compute=_compute(model, context, batch),
+        scores=_scores(model, context, batch) if kv_type in UNQUANTISED else 0,
         process=_PROCESS + _PER_TOKEN * model.vocabulary,
         context=context,
     )
@@ -128,7 +132,7 @@ def check(
         checkpoints=checkpoints,
     )
     parts = f"weights {_gb(need.weights)}, cache {_gb(need.kv + need.checkpoints)}, "
-    parts += f"buffers {_gb(need.compute + need.process)}"
+    parts += f"buffers {_gb(need.compute + need.scores + need.process)}"
     reason = (
         f"{model.path.name} with a context of {need.context:,} tokens needs {_gb(need.total)} GB "
         f"({parts}); the limit is {limit_gb:g} GB"
@@ -175,8 +179,13 @@ def _number(model: Gguf, name: str, default: int = 0) -> int:
     return max(values, default=default) if values is not None else default
 
 
+def _scores(model: Gguf, context: int, batch: int) -> int:
+    """Return the bytes of attention's scores: a number (f32) a head, token and cached token."""
+    return 4 * batch * context * _number(model, "attention.head_count")
+
+
 def _compute(model: Gguf, context: int, batch: int) -> int:
-    """Return an upper bound of the buffers of one step over `batch` tokens."""
+    """Return an upper bound of the other buffers of one step over `batch` tokens."""
     width = _number(model, "embedding_length")
     heads = _number(model, "attention.head_count")
     k = _number(model, "attention.key_length", width // max(heads, 1))
