@@ -242,7 +242,7 @@ def test_export_writes_a_new_file_alone(tmp_path):
         f"/export {tmp_path}/talk.json", f"/export {tmp_path}/no/talk.md",
     )  # fmt: skip
     assert "say where to" in done.text
-    assert f"{target} can't be written: File exists" in done.text
+    assert f"{target} is there already" in done.text
     assert "No such file or directory" in done.text
     assert "one" in target.read_text()
     assert json.loads((tmp_path / "talk.json").read_text())["palaver_session"] == 1
