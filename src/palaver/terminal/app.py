@@ -40,7 +40,7 @@ def run_app(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:
 
 @dataclass
 class Line:
-    """What was typed, and whether it stands in the scrollback already."""
+    """What was typed; `shown` as said at once, because nothing else was under way, not as queued."""
 
     text: str
     shown: bool
@@ -198,8 +198,7 @@ class App:
                 await self._news.wait()
                 continue
             line = self.queue.pop(0)
-            if not line.shown:
-                self.stage.echo(line.text)
+            self.stage.accept(line.text)
             self._job = asyncio.create_task(handle(chat, line.text))
             try:
                 await self._job
@@ -210,6 +209,7 @@ class App:
                     raise
             finally:
                 self._job = None
+                self.stage.commit()
                 self._tell_dropped()
             self._typing = self._warmed = False
             self.count()
@@ -244,8 +244,6 @@ class App:
             return
         free = self._job is None and not self.queue
         self.queue.append(Line(text, shown=free))
-        if free:
-            self.stage.echo(text)
         self._news.set()
         self.stage.redraw()
 

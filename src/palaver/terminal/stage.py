@@ -36,6 +36,7 @@ class Stage:
         self._head = header(settings, flags)  # until it stands in the scrollback
         self._view: AnswerView | None = None
         self._answering = False
+        self._accepted: str | None = None
         self._painted = 0.0
         self._later: asyncio.TimerHandle | None = None  # the next paint
         self._clock: asyncio.TimerHandle | None = None  # the next second of waiting
@@ -74,6 +75,7 @@ class Stage:
 
     def begin(self, what: str) -> None:
         """Show that an answer begins."""
+        self.commit()
         self._stop_timers()
         self._answering = True
         chat = self._app.chat
@@ -131,6 +133,20 @@ class Stage:
 
     # -- more of the program's own ---------------------------------------------------------
 
+    def accept(self, text: str) -> None:
+        """Take what is about to be done; it stands in the scrollback once it is on disk.
+
+        That is when an answer begins, or when anything is written because of it.
+        """
+        self._accepted = text
+        self.redraw()
+
+    def commit(self) -> None:
+        """Write what was accepted, if it was not written yet."""
+        text, self._accepted = self._accepted, None
+        if text is not None:
+            self.echo(text)
+
     def echo(self, text: str) -> None:
         """Write what the user said."""
         from palaver.terminal.escape import visible
@@ -186,14 +202,17 @@ class Stage:
                 rows += [self._styled("2", part) for part in parts]
         if self._answering and self._view:
             rows += self._view.tail()
+        if self._accepted is not None:
+            rows.append(self._styled("2", _short(PROMPT + self._accepted, columns)))
         for queued in self._app.queue:
-            if not queued.shown:
-                rows.append(self._styled("2", _short(f"queued: {queued.text}", columns)))
+            label = PROMPT if queued.shown else "queued: "
+            rows.append(self._styled("2", _short(label + queued.text, columns)))
         room = self._app.room()
         return rows[-room:] if room else []
 
     def _write(self, text: str) -> None:
         self._commit_head()
+        self.commit()
         self._canvas.write(text + "\n")
 
     def _commit_head(self) -> None:
