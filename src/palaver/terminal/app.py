@@ -40,7 +40,7 @@ def run_app(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:
 
 @dataclass
 class Line:
-    """What was typed; `shown` as said at once, because nothing else was under way, not as queued."""
+    """What was typed; `shown` as said, because nothing else was under way, and not as queued."""
 
     text: str
     shown: bool
