@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from itertools import groupby
+from typing import Literal
 
 from palaver.chat.decide import AwaitUser, next_step
 from palaver.core.events import CallDelta, Event, MessageDone, Prefill, ReasoningDelta, TextDelta
@@ -87,42 +89,23 @@ class _Frames:
 
 async def _write(log: Log, events: Sequence[Event]) -> Row | None:
     """Journal a frame's deltas, joined by kind; store the message if it is complete."""
-    kind: str = ""
-    pending: list[str] = []
-    for event in events:
-        if isinstance(event, TextDelta | ReasoningDelta | CallDelta):
-            if kind != _KINDS[type(event)] and pending:
-                await _journal(log, kind, pending)
-                pending = []
-            kind = _KINDS[type(event)]
-            pending.append(_journalled(event))
-    if pending:
-        await _journal(log, kind, pending)
+    deltas = [e for e in events if isinstance(e, TextDelta | ReasoningDelta | CallDelta)]
+    for delta, run in groupby(deltas, type):
+        await log.journal(_KINDS[delta], "".join(map(_journalled, run)))
     last = events[-1]
     if isinstance(last, MessageDone) and (last.message.parts or last.message.stop == "end"):
         return await log.append(last.message, last.generation)
     return None
 
 
-_KINDS: dict[type, str] = {TextDelta: "text", ReasoningDelta: "reasoning", CallDelta: "call"}
+_KINDS: dict[type, Literal["text", "reasoning", "call"]] = {
+    TextDelta: "text",
+    ReasoningDelta: "reasoning",
+    CallDelta: "call",
+}
 
 
 def _journalled(event: TextDelta | ReasoningDelta | CallDelta) -> str:
     if isinstance(event, CallDelta):
         return (f"\n{event.name} " if event.name else "") + event.arguments
     return event.text
-
-
-async def _journal(log: Log, kind: str, pending: list[str]) -> None:
-    if kind == "text":
-        await log.journal("text", "".join(pending))
-    elif kind == "reasoning":
-        await log.journal("reasoning", "".join(pending))
-    else:
-        await log.journal("call", "".join(pending))
-
-
-def prefilling(events: Sequence[Event]) -> Prefill | None:
-    """Return the newest prefill progress of a frame, if it has nothing else."""
-    last = events[-1] if events else None
-    return last if isinstance(last, Prefill) else None
