@@ -1,15 +1,81 @@
-"""What a model is told of a tool."""
+"""What a model is told of a tool, what a tool is, and whether a call of it may run."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 
 class ToolSpec(Struct, frozen=True):
-    """A tool's name, one-line description and the JSON Schema of its arguments (an object)."""
+    """A tool's name, one-line description and the JSON Schema of its arguments (an object).
+
+    `reads`: it changes nothing and sends nothing anywhere, so that calls of it may run side by
+    side. A model is not told of that.
+    """
 
     name: str
     description: str
     parameters: dict[str, Any]
+    reads: bool = False
+
+
+class ToolError(Exception):
+    """A tool could not do what it was asked; the message is the call's result, for the model."""
+
+
+@dataclass(frozen=True)
+class ToolContext:
+    """All that a tool may use of the program around it.
+
+    `root` is the folder that the session works in. `emit` shows output while it comes.
+    `whole` gives a result that was too long for the model, whole, by the handle that stood in
+    its place; it raises KeyError for a handle that there is not.
+    """
+
+    root: Path
+    emit: Callable[[str], None]
+    whole: Callable[[str], str]
+
+
+class Tool(Protocol):
+    """Something that a model may call. A file in `palaver.tools` ends in `TOOL = ...`."""
+
+    spec: ToolSpec
+
+    async def call(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
+        """Do it; return what the model is told. `arguments` fit the schema in `spec`.
+
+        Raises ToolError where it can't be done. Cancelling ends it, with all that it started,
+        within two seconds. Any other exception is a fault of ours: it is logged as the result.
+        """
+
+    async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
+        """Return what will happen, whole and exactly, for the user who is asked: a command, a
+        diff. Raises ToolError where the call would fail anyway."""
+
+
+class Allow(Struct, frozen=True, tag="allow"):
+    """A call may run without a question."""
+
+
+class Ask(Struct, frozen=True, tag="ask"):
+    """A call may run if the user says so; `reason` says why they are asked, in a few words.
+
+    `always` names what the rule would allow from then on, None where no rule should.
+    """
+
+    reason: str
+    always: str | None = None
+
+
+class Deny(Struct, frozen=True, tag="deny"):
+    """A call may not run; the model is told the `reason`."""
+
+    reason: str
+
+
+Verdict = Allow | Ask | Deny
