@@ -21,16 +21,24 @@ class Prefill(Struct, frozen=True, tag="prefill"):
     reused: int
 
 
-class TextDelta(Struct, frozen=True, tag="text"):
-    """More of the visible text."""
+class TextDelta(Struct, frozen=True, tag="text", omit_defaults=True):
+    """More of the visible text.
+
+    `new` begins another part, also after one of the same kind; `error` says what was wrong with
+    the way the model wrote it.
+    """
 
     text: str
+    new: bool = False
+    error: str | None = None
 
 
-class ReasoningDelta(Struct, frozen=True, tag="reasoning"):
-    """More of the reasoning."""
+class ReasoningDelta(Struct, frozen=True, tag="reasoning", omit_defaults=True):
+    """More of the reasoning; `new` and `error` as in a `TextDelta`."""
 
     text: str
+    new: bool = False
+    error: str | None = None
 
 
 class CallDelta(Struct, frozen=True, tag="call_delta", omit_defaults=True):

@@ -10,16 +10,21 @@ Role = Literal["system", "user", "assistant", "tool"]
 Stop = Literal["end", "length", "cancelled", "error"]
 
 
-class Text(Struct, frozen=True, tag="text"):
-    """Plain text that a reader sees."""
+class Text(Struct, frozen=True, tag="text", omit_defaults=True):
+    """Plain text that a reader sees.
+
+    `error` says what was wrong with the way the model wrote it (outside its format, say).
+    """
 
     text: str
+    error: str | None = None
 
 
-class Reasoning(Struct, frozen=True, tag="reasoning"):
-    """What a model thought before it answered."""
+class Reasoning(Struct, frozen=True, tag="reasoning", omit_defaults=True):
+    """What a model thought before it answered; `error` as in a `Text`."""
 
     text: str
+    error: str | None = None
 
 
 class ToolCall(Struct, frozen=True, tag="call", omit_defaults=True):

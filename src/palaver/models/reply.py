@@ -11,20 +11,24 @@ from palaver.core.messages import Message, Part, Reasoning, Stop, Text, ToolCall
 
 
 class ReplyParts:
-    """Joins a reply's events; deltas of one kind that follow each other become one part."""
+    """Joins a reply's events; deltas of one kind that follow each other become one part.
+
+    One that is `new`, or has another `error` than the one before, begins a part.
+    """
 
     def __init__(self) -> None:
         self._parts: list[Part] = []
         self._open: list[str] = []
         self._kind: type[Text] | type[Reasoning] | None = None
+        self._error: str | None = None
 
     def add(self, events: Iterable[ParserEvent]) -> None:
         """Take the next events in order."""
         for event in events:
             if isinstance(event, TextDelta):
-                self._more(Text, event.text)
+                self._more(Text, event)
             elif isinstance(event, ReasoningDelta):
-                self._more(Reasoning, event.text)
+                self._more(Reasoning, event)
             elif isinstance(event, CallParsed):
                 self._close()
                 self._parts.append(event.call)
@@ -34,15 +38,17 @@ class ReplyParts:
         self._close()
         return Message("assistant", tuple(self._parts), stop)
 
-    def _more(self, kind: type[Text] | type[Reasoning], text: str) -> None:
-        if kind is not self._kind:
+    def _more(
+        self, kind: type[Text] | type[Reasoning], event: TextDelta | ReasoningDelta
+    ) -> None:
+        if kind is not self._kind or event.new or event.error != self._error:
             self._close()
-            self._kind = kind
-        self._open.append(text)
+            self._kind, self._error = kind, event.error
+        self._open.append(event.text)
 
     def _close(self) -> None:
         if self._kind and (text := "".join(self._open)):
-            self._parts.append(self._kind(text))
+            self._parts.append(self._kind(text, self._error))
         self._open, self._kind = [], None
 
 
