@@ -29,9 +29,7 @@ NAMES = [name for name in scan.names(PARSERS) if name != "plain"]
 # Templates whose replies no dialect reads yet
 UNCLAIMED = {
     "muse-glimmer",  # messages addressed to a tool
-    "openai-gpt-oss-120b",  # Harmony, which is read from ids
 }
-NO_DIALECT = ("harmony",)
 # Strict rows that we answer otherwise, and why
 DIFFERENT = {
     "mlx-lm-glm45-004": "quotes around a text are the text's",
@@ -64,7 +62,7 @@ DIFFERENT = {
 def peers() -> list[dict[str, Any]]:
     files = sorted((CASES / "tool_parsing").glob("*.jsonl"))
     rows = [json.loads(row) for file in files for row in file.read_text("utf-8").splitlines()]
-    return [row for row in rows if row["format"] not in NO_DIALECT]
+    return rows
 
 
 def wrong(row: dict[str, Any], chunks: list[str]) -> bool:
