@@ -55,7 +55,10 @@ PIECES = {
         *("]<]minimax[>[<item>", "]<]minimax[>[</item>", "]<]minimax[>[</invoke>", "]<]minimax[>["),
     ],
     "mistral": ["f", "[ARGS]", "[CALL_ID]", "x1", *_LISTED],
+    "muse_glimmer": [p.replace("<", "<atem:").replace("<atem:/", "</atem:") for p in _INVOKE]
+    + ["<|message|>", " to=self", " to=user", " to=f", "assistant"],
     "olmo3": _PYTHON,
+    "plain": ["```json\n", "\n```", *_LISTED],
     "pythonic": _PYTHON,
     "qwen3_coder": _FUNCTION,
     "seed_oss": _FUNCTION,

@@ -24,12 +24,8 @@ from palaver.formats.template import PARSERS, TemplateFormat, claimants
 
 FULL = bool(os.environ.get("PALAVER_FULL"))
 CASES = Path(__file__).parents[3] / "shared" / "cases"
-NAMES = [name for name in scan.names(PARSERS) if name != "plain"]
+NAMES = scan.names(PARSERS)
 
-# Templates whose replies no dialect reads yet
-UNCLAIMED = {
-    "muse-glimmer",  # messages addressed to a tool
-}
 # Strict rows that we answer otherwise, and why
 DIFFERENT = {
     "mlx-lm-glm45-004": "quotes around a text are the text's",
@@ -61,8 +57,7 @@ DIFFERENT = {
 
 def peers() -> list[dict[str, Any]]:
     files = sorted((CASES / "tool_parsing").glob("*.jsonl"))
-    rows = [json.loads(row) for file in files for row in file.read_text("utf-8").splitlines()]
-    return rows
+    return [json.loads(row) for file in files for row in file.read_text("utf-8").splitlines()]
 
 
 def wrong(row: dict[str, Any], chunks: list[str]) -> bool:
@@ -102,7 +97,7 @@ def test_peers_strict_rows() -> None:
 def test_every_template_is_claimed_once() -> None:
     for file in sorted((CASES / "templates").glob("*.jinja")):
         names = claimants(file.read_text("utf-8"))
-        assert len(names) == (0 if file.stem in UNCLAIMED else 1), (file.stem, names)
+        assert len(names) == 1, (file.stem, names)
 
 
 def test_a_user_chooses_the_dialect() -> None:
@@ -128,8 +123,7 @@ def test_any_cut_gives_the_same(name: str) -> None:
         at_once = joined(whole(made(**options), [reply]))
         for chunks in (cut(chance, reply), list(reply)):
             assert joined(whole(made(**options), chunks)) == at_once, (reply, options, chunks)
-        if '"' not in reply:  # an object may hold keys that no call has
-            assert said(at_once).count("é") >= reply.count("é"), (reply, options)
+        assert said(at_once).count("é") >= reply.count("é"), (reply, options)
 
 
 @pytest.mark.skipif(not CASES.exists(), reason="the peers' cases are not here")
@@ -199,6 +193,12 @@ def calls(name: str, reply: str, **options: Any) -> list[tuple[str, Any, str | N
         ("internlm", '<|action_start|><|plugin|>\n{"name": "f", "parameters": {"a": "b"}}'),
         ("jamba", '<tool_calls>[{"name": "f", "arguments": {"a": "b"}}]</tool_calls>'),
         ("jamba", '<tool_calls>\n{"name": "f", "arguments": {"a": "b"}}\n</tool_calls>'),
+        (
+            "muse_glimmer",
+            " to=self<|message|><|eom|><|start|>assistant to=f<|message|><atem:function_calls>\n"
+            '<atem:invoke name="f">\n<atem:parameter name="a">b</atem:parameter>\n</atem:invoke>\n'
+            "</atem:function_calls><|eot|>",
+        ),
         ("nemotron_v2", '<TOOLCALL>[{"name": "f", "arguments": {"a": "b"}}]</TOOLCALL>'),
         ("phi4", '<|tool_call|>[{"name": "f", "arguments": {"a": "b"}}]<|/tool_call|>'),
         ("phi4", 'functools[{"name": "f", "arguments": {"a": "b"}}]'),

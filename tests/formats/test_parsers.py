@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from palaver.core import scan
 from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta, TextDelta
 from palaver.core.messages import ToolCall
+from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import whole
 from palaver.formats.parsers.hermes import HermesParser
 from palaver.formats.parsers.plain import PlainParser
@@ -112,7 +113,8 @@ def test_text_and_calls(reply: str, want: list[object]) -> None:
         ('{"name": "f", "arguments": {"a": 1}', "f", '{"a": 1}', ""),
         ('{"name": "f", "arguments": {"a": [1, {"b": 2}]}}', "f", '{"a": [1, {"b": 2}]}', ""),
         ('{"function": {"name": "f", "arguments": {"a":1}}}', "f", '{"a": 1}', ""),
-        ('{"id": "x", "n": 1.5, "name": "f", "arguments": {}}', "f", "{}", ""),
+        ('{"id": "x", "type": "function", "name": "f", "arguments": {}}', "f", "{}", ""),
+        ('{"type": "function", "function": {"name": "f", "parameters": {}}}', "f", "{}", ""),
         ('{"name": "\\u00e9\\n", "arguments": {}}', "é\n", "{}", ""),
         ('{"name": "f", "arguments": {"a": 1,}}', "f", '{"a": 1,}', "not JSON"),
         ('{"name": "f", "arguments": [1]}', "f", "[1]", "no JSON object"),
@@ -135,6 +137,20 @@ def test_bodies(body: str, name: str, arguments: str, error: str) -> None:
     assert isinstance(call, ToolCall)
     assert (call.name, call.arguments) == (name, arguments)
     assert (error in call.error) if error and call.error else not error and not call.error
+
+
+@pytest.mark.parametrize(
+    ("body", "extra"),
+    [
+        (
+            '{"thought": "hm", "name": "f", "arguments": {"a": 1}, "n": 1.5}',
+            'thought: "hm"\nn: 1.5',
+        ),
+        ('{"name": "f", "name": "g", "arguments": {"a": 1}}', 'name: "g"'),
+    ],
+)
+def test_keys_that_no_call_has_are_reasoning(body: str, extra: str) -> None:
+    assert hermes(f"<tool_call>{body}</tool_call>") == [F_A1, thought(extra)]
 
 
 @pytest.mark.parametrize("end", range(13, len(CALL)))
@@ -196,9 +212,57 @@ def test_what_is_certain_comes_at_once() -> None:
     assert parser.finish() == []
 
 
-def test_plain_is_all_text() -> None:
+def test_plain_is_all_text_without_tools() -> None:
     reply = f"<think>a</think>{CALL}"
     assert joined(whole(PlainParser(), list(reply))) == [text(reply)]
+    reply = f"a</think>{CALL}"
+    assert joined(whole(PlainParser(opened=True), list(reply))) == [thought("a"), text(CALL)]
+
+
+OBJECT = '{"name": "f", "arguments": {"a": 1}}'
+
+
+@pytest.mark.parametrize(
+    ("reply", "want"),
+    [
+        (CALL, [F_A1]),
+        (f"Now.\n```json\n{OBJECT}\n```\nDone.", [text("Now."), F_A1, text("Done.")]),
+        (f"```\n[{OBJECT}]\n```", [F_A1]),
+        (f"```tool_call\n{OBJECT}\n```", [F_A1]),
+        (OBJECT, [F_A1]),
+        (f"[{OBJECT}]", [F_A1]),
+        (f"<think>hm</think>\n\n{OBJECT}", [thought("hm"), F_A1]),
+        (f"```json\n{OBJECT[:-2]}", [ToolCall("call_1", "f", '{"a": 1', "the call was cut off")]),
+    ],
+)
+def test_plain_reads_what_models_write_that_know_no_tools(reply: str, want: list[object]) -> None:
+    for chunks in ([reply], list(reply)):
+        assert joined(whole(PlainParser(tools=[ToolSpec("f", "", {})]), chunks)) == want
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        f"It looks so: {OBJECT}",
+        OBJECT.replace('"f"', '"other"'),
+        f"```json\n{OBJECT.replace('f', 'g', 1)}\n```",
+        '```json\n{"a": 1}\n```',
+        "```python\nprint({})\n```\n\nSo.",
+        "[1] says so",
+        "```json",
+        "a list: [",
+    ],
+)
+def test_plain_leaves_what_is_no_offered_tools_call(reply: str) -> None:
+    for chunks in ([reply], list(reply)):
+        parser = PlainParser(tools=[ToolSpec("f", "", {})])
+        assert joined(whole(parser, chunks)) == [text(reply)]
+
+
+def test_plain_shows_code_as_it_comes() -> None:
+    parser = PlainParser(tools=[ToolSpec("f", "", {})])
+    assert parser.feed("```py") == []
+    assert joined(parser.feed("thon\nx")) == [text("```python\nx")]
 
 
 def test_every_parser_is_found_by_the_scan() -> None:

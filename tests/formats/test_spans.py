@@ -9,6 +9,7 @@ from tests.formats.talks import CALLS, CONTROL, SHARED, TALK, TEMPLATES, WEATHER
 
 from palaver.core.errors import UserError
 from palaver.core.messages import Message, Reasoning, Text, assistant, system, user
+from palaver.core.tool import ToolSpec
 from palaver.formats._spans import spans
 from palaver.formats._tokens import ControlTokens
 from palaver.formats.parsers.hermes import HermesParser
@@ -116,13 +117,15 @@ def test_a_long_conversation_is_rendered_a_few_times_only(name: str) -> None:
         ("<tool_call> {{ tools }}", "x<think>\n", HermesParser, "reasoning"),
         ("<think>{{ tools }}", "x", ThinkParser, "text"),
         ("{{ tools }}", "x<think>\n\n", ThinkParser, "reasoning"),
-        ("{{ tools }}", "x", PlainParser, "text"),
-        ("{{ messages }}", "x", HermesParser, "text"),  # tools are folded as hermes has them
+        ("{{ tools }}", "x", ThinkParser, "text"),
+        ("{{ messages }}", "x", ThinkParser, "text"),
     ],
 )
 def test_the_parser_is_the_templates(text: str, prompt: str, kind: type, first: str) -> None:
     parser = TemplateFormat(text).parser(prompt)
     assert type(parser) is kind
+    told = TemplateFormat(text).parser(prompt, [ToolSpec("f", "", {})])
+    assert type(told) is (PlainParser if kind is ThinkParser else kind)
     (event,) = [*parser.feed("hello"), *parser.finish()]
     assert type(event).__struct_config__.tag == first
     assert event.text == "hello"

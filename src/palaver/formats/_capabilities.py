@@ -69,6 +69,8 @@ def find(attempt: Try) -> Capabilities:
             many = _try(attempt, _turn(2, as_text, short, none), [_TOOL])
             parallel = _shows(many, "value 70217", "value 70219")
             break
+    if calls and not tools:  # the tools are described with another way to call than its own
+        calls = parallel = results = False
     return Capabilities(
         system=system,
         tools=tools,

@@ -71,6 +71,11 @@ class TemplateFormat:
         """What the template can do by itself."""
         return _capabilities.find(lambda m, t: self._run(self._program, m, t, reply=False))
 
+    @property
+    def tools(self) -> bool:
+        """Whether the model knows tools: else they are described to it in words."""
+        return self.capabilities.tools
+
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, reply: bool
     ) -> Rendered:
@@ -102,7 +107,7 @@ class TemplateFormat:
     def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""
         name = self.dialect
-        if name == "plain" and self._dialect is None and ThinkParser.opened_by(prompt):
+        if name == "plain" and self._dialect is None and not tools:
             name = "think"
         kind: type[ThinkParser] = scan.load(PARSERS, name, "PARSER")
         made: Parser = kind(opened=kind.opened_by(prompt), tools=tools)
@@ -113,12 +118,8 @@ class TemplateFormat:
         """The name of the parser for this template's replies."""
         if self._dialect is not None:
             return self._dialect
-        if not self.capabilities.tools:
-            return "hermes"  # as tools and calls are folded
-        names = claimants(self._text)
-        if names:
-            return names[0]
-        return "think" if "<think>" in self._text else "plain"
+        names = claimants(self._text) if self.capabilities.tools else []
+        return names[0] if names else "plain"
 
     def _write(
         self,

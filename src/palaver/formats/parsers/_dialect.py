@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
 from palaver.core.tool import ToolSpec
-from palaver.formats.parsers._base import Markers, blank_end
+from palaver.formats.parsers._base import Markers, blank_end, starts
 from palaver.formats.parsers.think import ThinkParser
 
 NEAR = 256  # characters in which a tag that nothing like a call follows must close to be one
@@ -66,6 +66,7 @@ class DialectParser(ThinkParser):
         self._tag = ""  # an opening tag while it may be text
         self._gaps: list[str] = []  # white space while it may belong to a tag
         self._call: Reader | None = None
+        self._closer = self.CLOSE
 
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""
@@ -158,8 +159,22 @@ class DialectParser(ThinkParser):
         """Behind a call."""
         self._step = self._gap if self.TIGHT or self._inner else self._body
 
+    def _closing(self) -> None:
+        """Behind an object: white space, braces too many and what closes it, if it is there."""
+        while self._text[self._at : self._at + 1] in (" ", "\t", "\r", "\n", "}"):
+            self._at += 1
+        if self._at == len(self._text):
+            return
+        here = starts(self._text, self._at, self._closer)
+        if here:
+            self._at += len(self._closer)
+        if here is not None:
+            self._step = self._gap
+
     def _end(self, rest: str) -> None:
-        if self._call is not None:
+        if self._step == self._closing:
+            self._say("" if self._closer.startswith(rest) else rest)  # a tag that was cut off
+        elif self._call is not None:
             at = self._call.read(rest, 0, last=True)
             if self._call.done:  # there was more behind it
                 self._call = None
@@ -173,7 +188,9 @@ class DialectParser(ThinkParser):
         elif self._step == self._tagged and self.MAYBE and self.MAYBE.fullmatch(rest):
             self._reader(self._tag.lstrip()).cut_off(rest)
         elif self._step == self._tagged:
-            self._say(self._tag + "".join(self._gaps) + rest if rest else "")
+            tag = self._tag.lstrip()
+            lone = not rest and tag[-1] in "[>]" and tag not in self.BARE
+            self._say("" if lone else self._tag + "".join(self._gaps) + rest)
         elif self._step == self._body:
             for mark in self.DROPS:
                 rest = rest.removeprefix(mark)

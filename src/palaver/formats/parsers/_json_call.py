@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable
 
-from palaver.core.events import CallDelta, CallParsed, ParserEvent
+from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta
 from palaver.core.messages import ToolCall
 
 _IN_STRING = re.compile(r'["\\]')
@@ -15,6 +15,7 @@ _IN_SCALAR = re.compile(r'[\s,}\]<"]')
 _GAP = re.compile(r"[\s,]*")
 _BLANK = re.compile(r"\s*")
 _ARGUMENTS = ("arguments", "parameters")
+_NOTHING_SAID = re.compile(r'"?(?:function|\d*)"?')  # of a key that is none of the call's
 CUT_OFF = "the call was cut off"
 
 
@@ -101,6 +102,7 @@ class JsonCall:
         self._value: JsonValue | None = None
         self._kept: list[str] = []  # pieces of a value that is used whole
         self._streamed = False
+        self._extra: list[tuple[str, str]] = []  # keys that are none of a call's
         self._step: Callable[[str, int], int] = self._object
 
     def read(self, text: str, at: int, *, last: bool = False) -> int:
@@ -121,6 +123,10 @@ class JsonCall:
         self._raw.append(rest)
         if self._step == self._broken and self._name is not None:
             self._argue(rest)
+        elif self._step == self._in_key:
+            key = "".join(self._kept)[1:]
+            if not any(one.startswith(key) for one in (*_ARGUMENTS, self._name_key)):
+                self._extra.append((key, ""))
         elif self._value is not None and not self._streamed:
             self._settle("".join(self._kept), whole=False)
         self._close(CUT_OFF)
@@ -149,8 +155,10 @@ class JsonCall:
     def _colon(self, text: str, at: int) -> int:
         at = _end(_BLANK, text, at)
         if at < len(text):
-            self._step = self._before_value if text[at] == ":" else self._broken
-            at += text[at] == ":"
+            self._step = self._before_value
+            if text[at] == ":":
+                return at + 1
+            self._breaks()
         return at
 
     def _before_value(self, text: str, at: int) -> int:
@@ -194,12 +202,17 @@ class JsonCall:
         """Begin to read a value at `at`, which must be the character `only`, if given."""
         if at < len(text):
             if text[at] in ("<}],:" if only is None else "<") or text[at] != (only or text[at]):
-                self._step = self._broken
+                self._breaks()
             else:
                 self._value = JsonValue(text[at])
                 self._kept = []
                 self._step = step
         return at
+
+    def _breaks(self) -> None:
+        if self._step != self._before_key and self._key not in _ARGUMENTS:
+            self._extra.append((self._key, ""))
+        self._step = self._broken
 
     def _keep(self, text: str, at: int) -> int:
         assert self._value is not None
@@ -224,6 +237,8 @@ class JsonCall:
         elif self._key == self._name_key and whole and self._name is None and value.startswith('"'):
             self._name = _string(value)
             self._emit(CallDelta(self._index, self._name, "".join(self._arguments)))
+        elif not _NOTHING_SAID.fullmatch(value):
+            self._extra.append((self._key, value))
 
     def _argue(self, text: str) -> None:
         if text:
@@ -245,18 +260,21 @@ class JsonCall:
             wrong = problem(arguments)
             call = ToolCall(self._id, self._name, arguments, wrong and (error or wrong))
         self._emit(CallParsed(self._index, call))
+        if self._name is not None and self._extra:
+            self._emit(ReasoningDelta("\n".join(f"{key}: {v}" for key, v in self._extra)))
 
     def _unwrap(self) -> None:
         """Read the OpenAI way of writing a call: `{"function": {"name": …, "arguments": …}}`."""
         try:
             inner = json.loads("".join(self._raw), strict=False)["function"]
-            name, arguments = inner["name"], inner.get("arguments", {})
+            name, arguments = inner["name"], inner.get("arguments", inner.get("parameters", {}))
         except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
             return
         if isinstance(name, str):
             text = arguments if isinstance(arguments, str) else json.dumps(arguments)
             self._name = name
             self._arguments = [text]
+            self._extra = [pair for pair in self._extra if pair[0] != "function"]
             self._emit(CallDelta(self._index, name, text))
 
 

@@ -29,22 +29,8 @@ class CommandRParser(JsonListParser):
         super()._reads()
 
     def _read(self) -> None:
-        self._step = self._fence
-
-    def _fence(self) -> None:
-        """Behind the list: white space and the fence."""
-        rest = self._text[self._at :].lstrip()
-        if rest.startswith("```"):
-            self._at = len(self._text) - len(rest) + 3
-            self._step = self._gap
-        elif not "```".startswith(rest):
-            self._step = self._gap
-
-    def _end(self, rest: str) -> None:
-        if self._step == self._fence:
-            self._say("" if "```".startswith(rest.strip()) else rest)
-        else:
-            super()._end(rest)
+        self._closer = self.END
+        self._step = self._closing
 
 
 PARSER = CommandRParser

@@ -18,7 +18,9 @@ _END = "<｜tool▁call▁end｜>"
 
 
 def _name(raw: str) -> tuple[str, str]:
-    return raw.rpartition("<｜tool▁sep｜>")[2].strip(), ""
+    kind, _, name = raw.rpartition("<｜tool▁sep｜>")
+    kind = kind.strip()
+    return name.strip(), "" if kind == "function" else kind
 
 
 class DeepseekV3Parser(DeepseekV31Parser):
