@@ -121,10 +121,13 @@ class HarmonyParser(StepParser):
         tool = self._tools.get(name)
         if tool is None:
             return "code" if name == "python" else ""
-        known = tool.parameters.get("properties") or {}
-        needed = tool.parameters.get("required") or list(known)
-        one = needed[0] if len(needed) == 1 else ""
-        return one if known.get(one, {}).get("type") == "string" else ""
+        known = tool.parameters.get("properties")
+        needed = tool.parameters.get("required") or known
+        if not isinstance(known, dict) or not isinstance(needed, dict | list) or len(needed) != 1:
+            return ""
+        one = str(next(iter(needed)))
+        schema = known.get(one)
+        return one if isinstance(schema, dict) and schema.get("type") == "string" else ""
 
     # -- contents ------------------------------------------------------------------------
 
