@@ -15,10 +15,10 @@ from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.options import Options
+from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.prespawn import Prespawned
 from palaver.engines.llama_cpp.process import Child
-from palaver.formats.template import TemplateFormat
+from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
 
@@ -47,6 +47,7 @@ def check_model(settings: Settings) -> None:
     """
     from palaver.engines.llama_cpp.describe import describe
 
+    check_dialect(settings.dialect)
     options = engine_options(settings)
     describe(msgspec.structs.replace(options, threads=options.threads or 1))
 
@@ -89,6 +90,7 @@ async def open_model(
     """
     env = environment.engine_environment()
     try:
+        check_dialect(settings.dialect)
         options = await asyncio.to_thread(engine_options, settings)
     except BaseException:
         if waiting:
@@ -98,19 +100,24 @@ async def open_model(
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
     engine, _ = await asyncio.gather(LlamaCpp.start(child, env), jinja2)
-    fmt = make_format(engine, datetime.date.fromtimestamp(started))
+    fmt = make_format(engine.file, datetime.date.fromtimestamp(started), settings.dialect)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
     return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
 
 
-def make_format(engine: LlamaCpp, date: datetime.date) -> TemplateFormat:
-    """Make the format of the engine's model: its own template, else a built-in one."""
-    file = engine.file
+def make_format(
+    file: ModelFile, date: datetime.date | None = None, dialect: str | None = None
+) -> TemplateFormat:
+    """Make the format of a model: its own template, else a built-in one.
+
+    `dialect` names a parser of replies; without it the template says which.
+    """
+    tokens = file.bos, file.eos, frozenset(file.control)
     if file.template:
-        return TemplateFormat(file.template, file.bos, file.eos, file.control, date=date)
+        return TemplateFormat(file.template, *tokens, date=date, dialect=dialect)
     from palaver.formats.builtin import choose
 
-    return choose(file.metadata, file.bos, file.eos, frozenset(file.control), date)
+    return choose(file.metadata, *tokens, date, dialect)
 
 
 def sampling(settings: Settings) -> Sampling:

@@ -8,22 +8,29 @@ import random
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.formats.dialects import TOOLS, cut, words
 from tests.formats.test_parsers import joined
 
+from palaver import assemble
+from palaver.cli import flags, models
+from palaver.config.settings import Settings
 from palaver.core import scan
 from palaver.core.errors import UserError
 from palaver.core.events import CallParsed
 from palaver.core.messages import ToolCall
+from palaver.engines.llama_cpp.describe import describe
 from palaver.formats import testing
 from palaver.formats.parsers._base import whole
 from palaver.formats.template import PARSERS, TemplateFormat, claimants
 
 FULL = bool(os.environ.get("PALAVER_FULL"))
 CASES = Path(__file__).parents[3] / "shared" / "cases"
+NANO = Path(__file__).parents[1] / "data" / "palaver-nano.gguf"
 NAMES = scan.names(PARSERS)
 
 # Strict rows that we answer otherwise, and why
@@ -109,6 +116,29 @@ def test_a_user_chooses_the_dialect() -> None:
     assert parser.finish() == []
     with pytest.raises(UserError, match="take one of apertus"):
         TemplateFormat(template, dialect="klingon")
+    with pytest.raises(UserError, match="did you mean 'qwen3_coder'"):
+        TemplateFormat(template, dialect="Qwen3-Coder-XML")
+
+
+def test_the_choice_comes_from_flag_and_config() -> None:
+    values = flags.read(["--dialect", "granite3"])
+    assert values == {"dialect": "granite3"}
+    chosen = Settings(**values)
+    file = describe(assemble.engine_options(Settings(model=str(NANO), threads=1)))
+    assert assemble.make_format(file).replies == "hermes (as the template writes calls)"
+    made = assemble.make_format(file, dialect=chosen.dialect)
+    assert made.replies == "granite3 (your choice)"
+    bare = msgspec.structs.replace(file, template=None)
+    assert assemble.make_format(bare).replies == "plain (the template knows no tools)"
+    assert assemble.make_format(bare, dialect="mistral").dialect == "mistral"
+    with pytest.raises(UserError, match="did you mean 'granite3'"):
+        assemble.check_model(Settings(model=str(NANO), dialect="granite4"))
+
+
+def test_inspect_says_the_dialect() -> None:
+    ran = CliRunner().invoke(models.COMMAND, ["inspect", str(NANO)])
+    assert "replies       hermes (as the template writes calls)" in ran.output
+    assert "takes         system messages, tools, several calls an answer, results" in ran.output
 
 
 @pytest.mark.parametrize("name", NAMES)

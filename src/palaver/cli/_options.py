@@ -12,7 +12,16 @@ from palaver.config import settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-ENGINE = ("model", "context", "memory_limit", "threads", "kv_type", "llama_server", "lora")
+ENGINE = (
+    "model",
+    "context",
+    "memory_limit",
+    "threads",
+    "kv_type",
+    "llama_server",
+    "dialect",
+    "lora",
+)
 
 
 def flags(*keys: str) -> Callable[[F], F]:

@@ -51,6 +51,7 @@ FLAGS = (
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
+    Flag("dialect", ("--dialect",), str, "How the model writes calls (as its template does)."),
     Flag(
         "lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True
     ),

@@ -77,6 +77,8 @@ def inspect(name: str) -> None:
     model = read(path)
     for label, value in _facts(model, model.fingerprint(state_dir())):
         _say(f"{label:<13} {value}")
+    for label, value in _spoken(path):
+        _say(f"{label:<13} {value}")
     for line in _memory(model):
         _say(line)
 
@@ -139,6 +141,17 @@ def _facts(model: Gguf, fingerprint: str) -> Iterator[tuple[str, str]]:
     if data.get("general.license"):
         yield "licence", str(data["general.license"])
     yield "fingerprint", fingerprint
+
+
+def _spoken(path: Path) -> Iterator[tuple[str, str]]:
+    """Say how the model's replies are read, and what its template takes as it is."""
+    from palaver.assemble import engine_options, make_format
+    from palaver.config.settings import Settings
+    from palaver.engines.llama_cpp.describe import describe
+
+    fmt = make_format(describe(engine_options(Settings(model=str(path), threads=1))))
+    yield "replies", fmt.replies
+    yield "takes", ", ".join(fmt.capabilities.words()) or "users' and assistants' messages alone"
 
 
 def _count(n: int) -> str:

@@ -36,6 +36,7 @@ class Settings:
     kv_type: str = _key("f16", "type of the KV cache: f16, or q8_0 (half the memory, less exact)")
     kv_disk_gb: float = _key(8.0, "room for saved states on disk, in GiB")
     llama_server: str | None = _key(None, "path of a llama-server binary to use instead")
+    dialect: str | None = _key(None, "how the model writes calls (default: as its template does)")
     lora: list[str] = _key([], "LoRA adapters: paths, or path=scale")
     system: str | None = _key(None, "system prompt of new conversations")
     max_tokens: int | None = _key(2048, "most tokens of an answer")

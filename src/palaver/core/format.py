@@ -43,6 +43,14 @@ class Format(Protocol):
     name: str
     source: str  # where the template comes from, for the header: "the model's own", ...
 
+    @property
+    def replies(self) -> str:
+        """The dialect that replies are read in, and why."""
+
+    @property
+    def tools(self) -> bool:
+        """Whether the model knows tools: else they are described to it in words."""
+
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, reply: bool
     ) -> Rendered:

@@ -52,6 +52,17 @@ class Capabilities(Struct, frozen=True):
     content_none: bool
     no_tools: bool
 
+    def words(self) -> list[str]:
+        """Say what it takes, for people."""
+        said = {
+            "system messages": self.system,
+            "tools": self.tools,
+            "calls": self.calls and not self.parallel,
+            "several calls an answer": self.parallel,
+            "results": self.results,
+        }
+        return [name for name, can in said.items() if can]
+
 
 def find(attempt: Try) -> Capabilities:
     """Find them by rendering small conversations; `attempt` raises UserError where refused."""

@@ -207,11 +207,13 @@ def choose(
     eos: str = "",
     control: Iterable[str] = (),
     date: datetime.date | None = None,
+    dialect: str | None = None,
 ) -> TemplateFormat:
     """Choose the built-in template for a model by its control tokens, then by its names.
 
     `metadata` is a GGUF's; `general.name`, `general.basename` and `general.architecture` are
-    read. The choice and its reason stand in the format's `source`.
+    read; `dialect` is a user's choice of a parser. The choice of the template and its reason
+    stand in the format's `source`.
     """
     tokens = frozenset(control)
     keys = ("general.name", "general.basename", "general.architecture")
@@ -233,6 +235,7 @@ def choose(
         tokens,
         f"built-in {built_in.name}: the model brings no template; chosen because {why}",
         date,
+        dialect,
     )
     made.name = built_in.name
     return made

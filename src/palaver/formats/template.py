@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
@@ -34,6 +35,17 @@ def claimants(template: str) -> list[str]:
     return found
 
 
+def check_dialect(name: str | None) -> None:
+    """Raise UserError, with the nearest names, where there is no dialect `name`."""
+    known = scan.names(PARSERS)
+    if name is not None and name not in known:
+        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, 3)
+        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UserError(
+            f"there is no dialect {name!r}", fix=hint or f"take one of {', '.join(known)}"
+        )
+
+
 class TemplateFormat:
     """Renders with a Jinja template; parses by what the template writes."""
 
@@ -52,10 +64,7 @@ class TemplateFormat:
         `dialect` names a parser of replies; without it the template says which. Nothing is
         compiled before it is needed. Raises UserError for a dialect that there is not.
         """
-        if dialect is not None and dialect not in scan.names(PARSERS):
-            raise UserError(
-                f"there is no dialect {dialect!r}; take one of {', '.join(scan.names(PARSERS))}"
-            )
+        check_dialect(dialect)
         self._dialect = dialect
         self.name = "template"
         self.source = source
@@ -120,6 +129,19 @@ class TemplateFormat:
             return self._dialect
         names = claimants(self._text) if self.capabilities.tools else []
         return names[0] if names else "plain"
+
+    @property
+    def replies(self) -> str:
+        """Say which dialect replies are read in, and why."""
+        if self._dialect is not None:
+            why = "your choice"
+        elif not self.capabilities.tools:
+            why = "the template knows no tools"
+        elif claimants(self._text):
+            why = "as the template writes calls"
+        else:
+            why = "no dialect knows the template"
+        return f"{self.dialect} ({why})"
 
     def _write(
         self,

@@ -24,7 +24,8 @@ async def run(chat: Controller, argument: str) -> None:
     info = model.engine.info
     chat.screen.page(
         f"{visible(info.model)} on {info.name}, {info.context} tokens of context,"
-        f" {plural(info.threads, 'thread')}, template: {visible(model.format.source)}"
+        f" {plural(info.threads, 'thread')}, template: {visible(model.format.source)},"
+        f" replies: {model.format.replies}"
     )
 
 
