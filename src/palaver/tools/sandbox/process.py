@@ -1,0 +1,170 @@
+"""A program in its cell, as palaver sees it: output, end, signals."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+from contextlib import suppress
+from typing import Self
+
+from palaver.core.process import Exit
+from palaver.tools.sandbox.launcher import Launcher
+
+_PIECE = 1 << 16
+_GRACE = 1.0  # a cell that was told to end has done so long before
+
+
+class NotStartedError(Exception):
+    """There is no program; `fits` is False where not even its cell came up."""
+
+    def __init__(self, why: str, *, fits: bool) -> None:
+        """`why` is what the cell or bubblewrap said."""
+        super().__init__(why)
+        self.fits = fits
+
+
+async def readable(file: int) -> None:
+    """Wait until something can be read."""
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[None] = loop.create_future()
+
+    def now() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(file, now)
+    try:
+        await ready
+    finally:
+        loop.remove_reader(file)
+
+
+class Cell:
+    """A program that runs (`palaver.core.process.Process`)."""
+
+    def __init__(
+        self, launcher: Launcher, control: socket.socket, output: int, channel: socket.socket | None
+    ) -> None:
+        """`control` and `output` are palaver's ends; the cell has the others."""
+        self.channel = channel
+        self.number = 0
+        self._launcher = launcher
+        self._control = control
+        self._control.setblocking(False)
+        self._output = output
+        os.set_blocking(output, False)
+        self._said = b""
+        self._exit: Exit | None = None
+        self._over = False
+        self._one_reader = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Kill what still runs."""
+        await self.kill()
+
+    async def started(self) -> None:
+        """Wait until the program runs. Raises NotStartedError."""
+        line = await self._line()
+        if line == b"ready":
+            return
+        kind, _, why = line.decode("utf-8", "replace").partition(" ")
+        if not line:
+            why = (await self.read()).decode("utf-8", "replace").strip()
+        raise NotStartedError(why or "it ended at once", fits=kind == "error")
+
+    async def _line(self) -> bytes:
+        while b"\n" not in self._said and not self._over:
+            try:
+                more = self._control.recv(4096)
+            except BlockingIOError:
+                await readable(self._control.fileno())
+                continue
+            except OSError:
+                more = b""
+            self._said += more
+            self._over = not more
+        line, _, self._said = self._said.partition(b"\n")
+        return line
+
+    async def read(self) -> bytes:
+        """Return output as it comes; b"" once all that could write is gone."""
+        while self._output >= 0:
+            try:
+                return os.read(self._output, _PIECE)
+            except BlockingIOError:
+                await readable(self._output)
+        return b""
+
+    def drain(self) -> bytes:
+        """Return what has been written so far and not been read."""
+        data = b""
+        with suppress(BlockingIOError):
+            while self._output >= 0 and (more := os.read(self._output, _PIECE)):
+                data += more
+        return data
+
+    async def wait(self) -> Exit:
+        """Return how it ended."""
+        async with self._one_reader:
+            if self._exit is None:
+                self._exit = _exit(await self._line())
+        return self._exit
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the program and its process group."""
+        with suppress(OSError):
+            self._control.send(b"%d\n" % number)
+
+    async def kill(self) -> None:
+        """End it and everything that it started; safe to call twice."""
+        if self._control.fileno() < 0:
+            return
+        with suppress(OSError):
+            self._control.shutdown(socket.SHUT_WR)
+        try:
+            for last in (False, True):
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._gone(), _GRACE)
+                    break
+                if not last:
+                    with suppress(OSError):
+                        self._launcher.kill(self.number)
+        finally:
+            self.close()
+
+    async def _gone(self) -> None:
+        while not self._over:
+            line = await self._line()
+            self._exit = self._exit or _exit(line)
+
+    def close(self) -> None:
+        """Let go of the files; the cell then ends by itself."""
+        self._control.close()
+        if self.channel:
+            self.channel.close()
+        if self._output >= 0:
+            os.close(self._output)
+        self._output = -1
+
+
+def _exit(line: bytes) -> Exit:
+    """Read how a program ended; a cell that says nothing was killed."""
+    kind, _, number = line.partition(b" ")
+    if kind == b"exit":
+        return Exit(code=int(number))
+    if kind == b"signal":
+        return Exit(signal=_name(int(number)))
+    return Exit(signal="SIGKILL")
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,191 @@
+"""Opens the sandbox that this computer has, and starts programs in it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from palaver.core.errors import UserError
+from palaver.core.tool import ToolError
+from palaver.tools.sandbox import bubblewrap, seatbelt
+from palaver.tools.sandbox.environment import allowed
+from palaver.tools.sandbox.launcher import Launcher, packed
+from palaver.tools.sandbox.policy import Kind, Policy
+from palaver.tools.sandbox.process import Cell, NotStartedError
+from palaver.tools.sandbox.view import landlock_paths, view, writable
+
+_HOW = {
+    "linux": "Install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`), or allow "
+    "user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, "
+    "`sysctl kernel.apparmor_restrict_unprivileged_userns=0`).",
+    "darwin": "sandbox-exec is part of macOS; it was not found.",
+}
+_WITHOUT = "Or run with --no-sandbox: then programs of the model can do all that you can."
+_NAMES = {
+    "bubblewrap": "bubblewrap with Landlock and seccomp",
+    "namespaces": "own namespaces with Landlock and seccomp",
+    "seatbelt": "sandbox-exec",
+    "none": "NO SANDBOX: programs can do all that you can",
+}
+
+
+def open_sandbox(
+    policy: Policy, *, environment: Mapping[str, str], kind: Kind = "auto"
+) -> OpenSandbox:
+    """Return the sandbox for a policy. Nothing is started before `start` or `warm`.
+
+    `environment` is that of the user; programs get what is on a list. `kind` "auto" takes the
+    first that comes up; "none" is no sandbox at all, which only the user may ask for.
+    """
+    return OpenSandbox(policy, environment, _kinds() if kind == "auto" else [kind])
+
+
+def _kinds() -> list[Kind]:
+    if sys.platform == "darwin":
+        return ["seatbelt"] if Path(seatbelt.PROGRAM).is_file() else []
+    if not sys.platform.startswith("linux"):
+        return []
+    return ["bubblewrap", "namespaces"] if bubblewrap.find() else ["namespaces"]
+
+
+class OpenSandbox:
+    """A policy, and the launcher that holds programs to it (`palaver.core.process.Sandbox`)."""
+
+    def __init__(self, policy: Policy, environment: Mapping[str, str], kinds: list[Kind]) -> None:
+        """`kinds` are tried in this order until one has worked."""
+        self.policy = policy
+        self.kinds = kinds
+        self.bubblewrap = bubblewrap.find()
+        self._environment = dict(environment)
+        self._launcher: Launcher | None = None
+        self._sized: bool | None = None
+
+    @property
+    def _home(self) -> Path:
+        return Path(self._environment.get("HOME") or Path.home())
+
+    def describe(self) -> str:
+        """Say in one line what holds a program in its place."""
+        if not self.kinds:
+            return "no sandbox can be had here"
+        network = "" if self.kinds == ["none"] else (
+            "; network" if self.policy.network else "; no network"
+        )  # fmt: skip
+        return _NAMES[self.kinds[0]] + network
+
+    def warm(self) -> Launcher:
+        """Start the launcher if it does not run."""
+        if self._launcher is None or not self._launcher.alive:
+            if self._launcher:
+                self._launcher.close()
+            clean = allowed(self._environment, writable(self.policy))
+            self._launcher = Launcher(clean)
+        return self._launcher
+
+    async def start(
+        self,
+        argv: Sequence[str],
+        cwd: Path,
+        *,
+        network: bool = False,
+        channel: bool = False,
+        environment: dict[str, str] | None = None,
+    ) -> Cell:
+        """Start a program (see `palaver.core.process.Sandbox.start`)."""
+        reasons = []
+        policy = msgspec.structs.replace(self.policy, network=network or self.policy.network)
+        for kind in self.kinds[:]:
+            plan = self._plan(
+                kind, policy, [os.fspath(word) for word in argv], cwd, channel=channel
+            )
+            plan["env"] |= environment or {}
+            cell = self._cell(kind, policy, plan)
+            try:
+                await cell.started()
+            except NotStartedError as error:
+                cell.close()
+                if error.fits:
+                    raise ToolError(f"can't start {error}") from None
+                reasons.append(f"{kind}: {error}")
+            except BaseException:
+                await cell.kill()
+                raise
+            else:
+                self.kinds = [kind]
+                return cell
+        raise UserError(
+            "No sandbox can be had here, so the tool does not run. " + "; ".join(reasons),
+            fix=f"{_HOW.get(sys.platform, 'Sandboxes exist for Linux and macOS.')} {_WITHOUT}",
+        )
+
+    def _plan(
+        self, kind: Kind, policy: Policy, argv: list[str], cwd: Path, *, channel: bool
+    ) -> dict[str, Any]:
+        limits = policy.limits
+        confined = kind in ("bubblewrap", "namespaces")
+        environment = (
+            self._environment if kind == "none"
+            else allowed(self._environment, writable(policy))
+        )  # fmt: skip
+        if kind == "seatbelt":
+            argv = [seatbelt.PROGRAM, "-p", seatbelt.profile(policy, self._home), *argv]
+        return {
+            "argv": argv,
+            "cwd": os.path.realpath(cwd),
+            "env": dict(environment),
+            "channel": channel,
+            "confined": confined,
+            "network": policy.network,
+            "scratch": limits.scratch,
+            "view": view(policy, self._home) if confined else [],
+            "writable": landlock_paths(policy) if confined else [],
+            "limits": [
+                ("RLIMIT_CORE", 0), ("RLIMIT_DATA", limits.memory), ("RLIMIT_FSIZE", limits.file),
+                ("RLIMIT_NPROC", limits.processes), ("RLIMIT_RTPRIO", 0),
+            ],
+        }  # fmt: skip
+
+    def _cell(self, kind: Kind, policy: Policy, plan: dict[str, Any]) -> Cell:
+        request: dict[str, Any] = {"kind": kind, "group": {}}
+        if plan["confined"]:
+            limits = policy.limits
+            request["group"] = {"pids": limits.processes, "memory": limits.memory}
+        if kind == "bubblewrap":
+            request["argv"] = self._bubblewrap(plan, policy)
+        launcher = self.warm()
+        mine, theirs = socket.socketpair()
+        ends = socket.socketpair() if plan["channel"] else None
+        output, written = os.pipe()
+        cell = Cell(launcher, mine, output, ends[0] if ends else None)
+        files = [theirs.fileno(), written, *([ends[1].fileno()] if ends else [])]
+        try:
+            cell.number = launcher.start(request, files)
+            mine.setblocking(True)
+            mine.sendall(packed(plan))
+            mine.setblocking(False)
+        except OSError:
+            pass  # the launcher died just now: reading says that there is no cell
+        finally:
+            theirs.close()
+            os.close(written)
+            if ends:
+                ends[1].close()
+        return cell
+
+    def _bubblewrap(self, plan: dict[str, Any], policy: Policy) -> list[str]:
+        program = self.bubblewrap or "bwrap"
+        if self._sized is None:
+            self._sized = bubblewrap.takes_sizes(program)
+        return bubblewrap.argv(program, plan["view"], policy, sized=self._sized)
+
+    async def close(self) -> None:
+        """End every program and the launcher."""
+        if self._launcher:
+            self._launcher.close()
+        self._launcher = None
