@@ -42,6 +42,7 @@ class Format(Protocol):
 
     name: str
     source: str  # where the template comes from, for the header: "the model's own", ...
+    ends: frozenset[str]  # tokens that end a message within a reply, if replies have several
 
     @property
     def replies(self) -> str:

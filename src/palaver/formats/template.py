@@ -67,6 +67,7 @@ class TemplateFormat:
         check_dialect(dialect)
         self._dialect = dialect
         self.name = "template"
+        self.ends: frozenset[str] = frozenset()
         self.source = source
         self._text = text
         self._bos = bos

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from palaver.core.engine import Engine, Token
 from palaver.core.errors import EngineError
-from palaver.core.events import Event, MessageDone, Prefill
+from palaver.core.events import Event, MessageDone, ParserEvent, Prefill
 from palaver.core.format import Parser
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.messages import Stop
@@ -26,6 +26,7 @@ class Answer:
     parser: Parser
     prompt: Prompt
     sampling: Sampling
+    ends: frozenset[str] = frozenset()  # of `Format`: those that the parser wants to see
     raw: list[str] = field(default_factory=list)
     sampled_before: int = 0
     parts: ReplyParts = field(default_factory=ReplyParts)
@@ -33,6 +34,7 @@ class Answer:
     cancelled: bool = False
     _stop: Stop = "error"
     _read: int = 0
+    _silent: tuple[int, ...] = ()  # the newest token, if it says nothing
 
     @property
     def engine(self) -> Engine:
@@ -63,7 +65,7 @@ class Answer:
         except BaseException:
             self._broken_off()
             raise
-        rest = self.parser.finish()
+        rest = [*await self._ended(), *self.parser.finish()]
         self.parts.add(rest)
         for event in rest:
             yield event
@@ -85,6 +87,9 @@ class Answer:
                     yield Prefill(self._read, total, reused)
                     continue
                 ids.add(token)
+                if token.ids:
+                    over = not token.text or token.text in self.engine.tokenizer.eog
+                    self._silent = token.ids[-1:] if over else ()
                 self.timings = token.timings or self.timings
                 for event in self._said(token):
                     yield event
@@ -99,6 +104,16 @@ class Answer:
         events = self.parser.feed(token.text)
         self.parts.add(events)
         return list(events)
+
+    async def _ended(self) -> list[ParserEvent]:
+        """Show the parser the token that ended the reply, where it ends a message of it, too."""
+        if self._stop != "end" or not self.ends or not self._silent:
+            return []
+        try:
+            said = await self.engine.tokenizer.decode(self._silent)
+        except EngineError:
+            return []  # the engine died behind the last word: found below
+        return list(self.parser.feed(said)) if said in self.ends else []
 
     def _broken_off(self) -> None:
         self.cache.broken_off(self.prompt.ids, self._read)

@@ -129,7 +129,10 @@ class LocalModel:
             if not self._cancelled:
                 await self.cache.restore(prompt.ids)
             parser = self.format.parser(reply.opened if reply else prompt.text, tools)
-            answer = Answer(self.cache, parser, prompt, sampling, cancelled=self._cancelled)
+            answer = Answer(
+                *(self.cache, parser, prompt, sampling, self.format.ends),
+                cancelled=self._cancelled,
+            )
             if reply:
                 answer.go_on_from(reply)
             self._answer = answer

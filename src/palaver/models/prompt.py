@@ -89,6 +89,7 @@ class PromptBuilder:
         self._format = fmt
         self._tokenizer = tokenizer
         self._engine = engine
+        self._ends = tokenizer.eog | fmt.ends
         # Longest first, so that no token is taken for the beginning of another.
         texts = sorted(tokenizer.control, key=len, reverse=True)
         self._control = re.compile("|".join(map(re.escape, texts)) or r"(?!)")
@@ -155,9 +156,7 @@ class PromptBuilder:
         if start < 0:
             raise UserError("this model's template can't go on with a cut-off answer")
         ends = [
-            m.start()
-            for m in self._control.finditer(rendered.text, start)
-            if m[0] in self._tokenizer.eog
+            m.start() for m in self._control.finditer(rendered.text, start) if m[0] in self._ends
         ]
         end = ends[-1] if ends else len(rendered.text)
         ids = (*before.ids, *await self.encode(_part(rendered, start, end)))
@@ -207,18 +206,19 @@ class PromptBuilder:
     ) -> int | None:
         """Return where in `text` the last message's reply ends, or None if it says another thing.
 
-        The reply ends at the end-of-generation token that the template closes it with.
+        The reply ends at the token that the template closes it with.
         """
         alone = self._format.render(messages, tools, reply=False).text
         begin = generation.prompt_chars
         if not text.startswith(alone) or len(alone) < begin:
             return None
-        ends = [m for m in self._control.finditer(alone, begin) if m[0] in self._tokenizer.eog]
+        ends = [m for m in self._control.finditer(alone, begin) if m[0] in self._ends]
         end = ends[-1].start() if ends else len(alone)
         prompt = text[:begin]
         written = text[begin:end]
         raw = generation.raw
-        return end if written == raw or same_reply(self._format, prompt, written, raw) else None
+        same = written == raw or same_reply(self._format, prompt, written, raw, tools)
+        return end if same else None
 
     def _with_reply(
         self, row: int, ids: tuple[int, ...], end: int, generation: Generation, text: str

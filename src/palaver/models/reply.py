@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from palaver.core.events import CallParsed, ParserEvent, ReasoningDelta, TextDelta
 from palaver.core.format import Format
 from palaver.core.messages import Message, Part, Reasoning, Stop, Text, ToolCall
+from palaver.core.tool import ToolSpec
 
 
 class ReplyParts:
@@ -38,9 +39,7 @@ class ReplyParts:
         self._close()
         return Message("assistant", tuple(self._parts), stop)
 
-    def _more(
-        self, kind: type[Text] | type[Reasoning], event: TextDelta | ReasoningDelta
-    ) -> None:
+    def _more(self, kind: type[Text] | type[Reasoning], event: TextDelta | ReasoningDelta) -> None:
         if kind is not self._kind or event.new or event.error != self._error:
             self._close()
             self._kind, self._error = kind, event.error
@@ -52,16 +51,18 @@ class ReplyParts:
         self._open, self._kind = [], None
 
 
-def same_reply(fmt: Format, prompt: str, one: str, other: str) -> bool:
+def same_reply(
+    fmt: Format, prompt: str, one: str, other: str, tools: Sequence[ToolSpec] = ()
+) -> bool:
     """Say whether two raw replies to `prompt` say the same.
 
     Templates trim texts and write the JSON of calls again; neither changes what was said.
     """
-    return _said(fmt, prompt, one) == _said(fmt, prompt, other)
+    return _said(fmt, prompt, one, tools) == _said(fmt, prompt, other, tools)
 
 
-def _said(fmt: Format, prompt: str, raw: str) -> list[object]:
-    parser = fmt.parser(prompt)
+def _said(fmt: Format, prompt: str, raw: str, tools: Sequence[ToolSpec]) -> list[object]:
+    parser = fmt.parser(prompt, tools)
     parts = ReplyParts()
     parts.add(parser.feed(raw))
     parts.add(parser.finish())

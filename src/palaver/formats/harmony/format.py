@@ -52,6 +52,8 @@ class HarmonyFormat:
             raise UserError(f"reasoning effort {effort!r}: must be one of {', '.join(EFFORTS)}")
         self.name = "harmony"
         self.source = "Harmony"
+        self.replies = "harmony"
+        self.tools = True
         self.ends = frozenset(STOPS)
         self._control = ControlTokens(control)
         self._date = date.isoformat() if date else None
