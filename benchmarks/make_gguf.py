@@ -1,13 +1,14 @@
 """Write GGUF models of random weights: real shapes for benchmarks, tiny ones for tests.
 
     python benchmarks/make_gguf.py OUT.gguf --shape qwen3-0.6b --type q8_0
-    python benchmarks/make_gguf.py OUT.gguf --shape llama # or swa, recurrent, hybrid: tiny
+    python benchmarks/make_gguf.py OUT.gguf --shape llama # or swa, recurrent, hybrid, gpt-oss: tiny
 
 From tests: `from tests.support.gguf import make_tiny, make_real`.
 
 Weights are written a block at a time as random quantised blocks, so that half a billion
 parameters take seconds and little memory. The tokenizer is a byte-level BPE with ChatML control
-tokens; what the model says is noise, its speed and memory are those of the real shape.
+tokens (gpt-oss: Harmony's); what the model says is noise, its speed and memory are those of the
+real shape.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ CHATML = (
 )
 CONTROL = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 USER_DEFINED = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+HARMONY = (
+    *("<|startoftext|>", "<|endoftext|>", "<|return|>", "<|constrain|>", "<|channel|>"),
+    *("<|start|>", "<|end|>", "<|message|>", "<|call|>"),
+)
 COMMON = "Ġetaoinshrdlucmfwypvbgkjqxz"  # letters by frequency in English; Ġ is the blank
 
 
@@ -47,19 +52,21 @@ def byte_texts() -> list[str]:
     return [chr(b) if b in plain else chr(next(other)) for b in range(256)]
 
 
-def vocabulary(size: int) -> tuple[list[str], list[int], list[str]]:
+def vocabulary(
+    size: int, control: tuple[str, ...] = CONTROL, defined: tuple[str, ...] = USER_DEFINED
+) -> tuple[list[str], list[int], list[str]]:
     """Return `size` tokens, their types and the merges: bytes, merged pairs, control tokens."""
     tokens = byte_texts()
     merges = []
     last = list(COMMON)
-    room = size - len(tokens) - len(CONTROL) - len(USER_DEFINED)
+    room = size - len(tokens) - len(control) - len(defined)
     while len(merges) < room:
         pairs = [(a, b) for a in last for b in COMMON[1:]][: room - len(merges)]
         merges += [f"{a} {b}" for a, b in pairs]
         last = [a + b for a, b in pairs]
         tokens += last
-    types = [1] * len(tokens) + [3] * len(CONTROL) + [4] * len(USER_DEFINED)
-    return [*tokens, *CONTROL, *USER_DEFINED], types, merges
+    types = [1] * len(tokens) + [3] * len(control) + [4] * len(defined)
+    return [*tokens, *control, *defined], types, merges
 
 
 def transformer(
@@ -158,6 +165,47 @@ def lfm2(*, layers: int, embd: int, heads: int, kv: int, ffn: int, vocab: int) -
     return Shape("lfm2", keys, tensors)
 
 
+def gpt_oss(
+    *, layers: int, embd: int, heads: int, kv: int, head: int, ffn: int, experts: int, vocab: int
+) -> Shape:
+    """Return the shape of gpt-oss: experts, biases, attention sinks, a window on each 2nd layer."""
+    tensors = [
+        ("token_embd.weight", (embd, vocab), "matrix"),
+        ("output_norm.weight", (embd,), "1"),
+        ("output.weight", (embd, vocab), "matrix"),
+    ]
+    for b in (f"blk.{i}." for i in range(layers)):
+        tensors += _attention(b, embd, heads, kv, head, norms=False)
+        widths = {"q": heads * head, "k": kv * head, "v": kv * head, "output": embd}
+        tensors += [(f"{b}attn_{n}.bias", (width,), "0") for n, width in widths.items()]
+        tensors += [
+            (b + "attn_sinks.weight", (heads,), "0"),
+            (b + "post_attention_norm.weight", (embd,), "1"),
+            (b + "ffn_gate_inp.weight", (embd, experts), "float"),
+            (b + "ffn_gate_inp.bias", (experts,), "0"),
+        ]
+        for name, dims in (("gate", (embd, ffn)), ("up", (embd, ffn)), ("down", (ffn, embd))):
+            tensors.append((f"{b}ffn_{name}_exps.weight", (*dims, experts), "matrix"))
+            tensors.append((f"{b}ffn_{name}_exps.bias", (dims[1], experts), "0"))
+    keys = {
+        "block_count": layers,
+        "context_length": 40960,
+        "embedding_length": embd,
+        "feed_forward_length": ffn,
+        "expert_feed_forward_length": ffn,
+        "expert_count": experts,
+        "expert_used_count": 2,
+        "attention.head_count": heads,
+        "attention.head_count_kv": kv,
+        "attention.key_length": head,
+        "attention.value_length": head,
+        "attention.layer_norm_rms_epsilon": 1e-5,
+        "attention.sliding_window": 64,
+        "rope.freq_base": 150000.0,
+    }
+    return Shape("gpt-oss", keys, tensors)
+
+
 def _attention(
     b: str, embd: int, heads: int, kv: int, head: int, *, norms: bool
 ) -> list[tuple[str, tuple[int, ...], str]]:
@@ -192,6 +240,9 @@ TINY = {
     ),
     "recurrent": lambda: mamba(layers=2, embd=64, vocab=TINY_VOCAB),
     "hybrid": lambda: lfm2(layers=4, embd=64, heads=4, kv=2, ffn=128, vocab=TINY_VOCAB),
+    "gpt-oss": lambda: gpt_oss(
+        layers=4, embd=64, heads=4, kv=2, head=32, ffn=64, experts=4, vocab=TINY_VOCAB
+    ),
 }
 REAL = {
     "qwen3-0.6b": lambda: transformer(
@@ -257,22 +308,25 @@ def add_metadata(
     writer: gguf.GGUFWriter, shape: Shape, vocab: int, kind: str, extra: dict[str, Any]
 ) -> None:
     """Add all keys of the model and its tokenizer; `extra` goes over them, None drops one."""
-    tokens, types, merges = vocabulary(vocab)
+    harmony = shape.arch == "gpt-oss"
+    tokens, types, merges = vocabulary(vocab, HARMONY, ()) if harmony else vocabulary(vocab)
     pairs: dict[str, Any] = {
         "general.name": f"random {shape.arch}",
         "general.file_type": QUANT[kind][2],
         **{f"{shape.arch}.{key}": value for key, value in shape.keys.items()},
         f"{shape.arch}.vocab_size": vocab,
         "tokenizer.ggml.model": "gpt2",
-        "tokenizer.ggml.pre": "qwen2",
+        "tokenizer.ggml.pre": "gpt-4o" if harmony else "qwen2",
         "tokenizer.ggml.tokens": tokens,
         "tokenizer.ggml.token_type": types,
         "tokenizer.ggml.merges": merges,
-        "tokenizer.ggml.bos_token_id": tokens.index("<|endoftext|>"),
-        "tokenizer.ggml.eos_token_id": tokens.index("<|im_end|>"),
+        "tokenizer.ggml.bos_token_id": tokens.index(
+            "<|startoftext|>" if harmony else "<|endoftext|>"
+        ),
+        "tokenizer.ggml.eos_token_id": tokens.index("<|return|>" if harmony else "<|im_end|>"),
         "tokenizer.ggml.padding_token_id": tokens.index("<|endoftext|>"),
         "tokenizer.ggml.add_bos_token": False,
-        "tokenizer.chat_template": CHATML,
+        "tokenizer.chat_template": None if harmony else CHATML,
         **extra,
     }
     for key, value in pairs.items():

@@ -4,11 +4,12 @@
     make_tiny(path, "swa")          gemma2 with a sliding window of 64 on each second layer
     make_tiny(path, "recurrent")    mamba: a state that can't be cut back
     make_tiny(path, "hybrid")       lfm2: convolutions and attention by turns
+    make_tiny(path, "gpt-oss")      experts, a window of 64, Harmony's control tokens, no template
     make_lora(path)                 a random LoRA adapter for the tiny llama
     make_real(path, "qwen3-0.6b", "q4_0")   the real shape, 0.5B parameters, seconds to write
 
-All have a byte-level BPE tokenizer with `<|im_start|>`, `<|im_end|>`, `<|endoftext|>` (control),
-`<think>`, `<tool_call>` and their ends (user-defined), and a ChatML template.
+All but gpt-oss have a byte-level BPE tokenizer with `<|im_start|>`, `<|im_end|>`, `<|endoftext|>`
+(control), `<think>`, `<tool_call>` and their ends (user-defined), and a ChatML template.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from typing import Any, Literal
 
 from benchmarks.make_gguf import REAL, TINY, write, write_lora
 
-Kind = Literal["llama", "swa", "recurrent", "hybrid"]
-KINDS: tuple[Kind, ...] = ("llama", "swa", "recurrent", "hybrid")
+Kind = Literal["llama", "swa", "recurrent", "hybrid", "gpt-oss"]
+KINDS: tuple[Kind, ...] = ("llama", "swa", "recurrent", "hybrid", "gpt-oss")
 
 
 def make_tiny(
