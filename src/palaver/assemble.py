@@ -18,6 +18,7 @@ from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.prespawn import Prespawned
 from palaver.engines.llama_cpp.process import Child
+from palaver.formats.harmony.format import HarmonyFormat, speaks_harmony
 from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -100,21 +101,28 @@ async def open_model(
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
     engine, _ = await asyncio.gather(LlamaCpp.start(child, env), jinja2)
-    fmt = make_format(engine.file, datetime.date.fromtimestamp(started), settings.dialect)
+    began = datetime.date.fromtimestamp(started)
+    fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
     return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
 
 
 def make_format(
-    file: ModelFile, date: datetime.date | None = None, dialect: str | None = None
-) -> TemplateFormat:
-    """Make the format of a model: its own template, else a built-in one.
+    file: ModelFile,
+    date: datetime.date | None = None,
+    dialect: str | None = None,
+    effort: str | None = None,
+) -> TemplateFormat | HarmonyFormat:
+    """Make the format of a model: Harmony, its own template, else a built-in one.
 
-    `dialect` names a parser of replies; without it the template says which.
+    `dialect` names a parser of replies; without it the template says which. `effort` is how long
+    a model thinks, where it can be told. Raises UserError for what there is not.
     """
     tokens = file.bos, file.eos, frozenset(file.control)
+    if dialect in (None, "harmony") and speaks_harmony(file.control, file.template):
+        return HarmonyFormat(file.control, date, effort)
     if file.template:
-        return TemplateFormat(file.template, *tokens, date=date, dialect=dialect)
+        return TemplateFormat(file.template, *tokens, date=date, dialect=dialect, effort=effort)
     from palaver.formats.builtin import choose
 
     return choose(file.metadata, *tokens, date, dialect)

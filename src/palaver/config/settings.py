@@ -39,6 +39,7 @@ class Settings:
     dialect: str | None = _key(None, "how the model writes calls (default: as its template does)")
     lora: list[str] = _key([], "LoRA adapters: paths, or path=scale")
     system: str | None = _key(None, "system prompt of new conversations")
+    reasoning_effort: str | None = _key(None, "how long a model thinks: low, medium or high")
     max_tokens: int | None = _key(2048, "most tokens of an answer")
     temperature: float | None = _key(None, "sampling temperature (default: the model's, else 0.4)")
     top_k: int | None = _key(None, "sample from this many best tokens")
@@ -59,6 +60,8 @@ class Settings:
         """Check values that only some of make sense; raises UserError."""
         _one_of("kv_type", self.kv_type, ("f16", "q8_0", "f32", "bf16"))
         _one_of("editing", self.editing, ("emacs", "vi"))
+        if self.reasoning_effort is not None:
+            _one_of("reasoning_effort", self.reasoning_effort, ("low", "medium", "high"))
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
             if value is not None and value > 1:

@@ -58,14 +58,17 @@ class TemplateFormat:
         source: str = "the model's own",
         date: datetime.date | None = None,
         dialect: str | None = None,
+        effort: str | None = None,
     ) -> None:
         """`bos`, `eos` and `control` are token texts; `date` is the conversation's first day.
 
-        `dialect` names a parser of replies; without it the template says which. Nothing is
+        `dialect` names a parser of replies; without it the template says which. `effort` is for
+        templates that write how long a model is to think (`reasoning_effort`). Nothing is
         compiled before it is needed. Raises UserError for a dialect that there is not.
         """
         check_dialect(dialect)
         self._dialect = dialect
+        self._effort = effort
         self.name = "template"
         self.ends: frozenset[str] = frozenset()
         self.source = source
@@ -187,6 +190,8 @@ class TemplateFormat:
         }
         if tools or tools is None:
             context["tools"] = tools
+        if self._effort:
+            context["reasoning_effort"] = self._effort
         return program.render(context)
 
     def _texts(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[str]:

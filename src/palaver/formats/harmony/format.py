@@ -28,11 +28,19 @@ from palaver.formats.harmony.sections import (
     namespaces,
 )
 from palaver.formats.harmony.writer import CALL, MARKERS, Writer
-from palaver.formats.parsers.harmony import CONSTRAIN, STOPS, HarmonyParser
+from palaver.formats.parsers.harmony import CLAIMS, CONSTRAIN, STOPS, HarmonyParser
 from palaver.formats.tokens import pieces
 
 DEFAULT_EFFORT = "medium"
 JSON = CONSTRAIN + "json"
+
+
+def speaks_harmony(control: Iterable[str], template: str | None) -> bool:
+    """Say whether a model with these control tokens speaks Harmony.
+
+    It has Harmony's tokens, and where it brings a template that writes them.
+    """
+    return frozenset(MARKERS) <= frozenset(control) and (template is None or CLAIMS(template))
 
 
 class HarmonyFormat:
