@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from tests.support.sandbox import KINDS, available
@@ -179,7 +180,7 @@ def test_a_sandbox_that_does_not_come_up_is_not_used(tmp_path):
 
 def test_bubblewrap_drops_every_right_and_is_process_one():
     available("bubblewrap")
-    policy = Policy(root=bubblewrap.Path("/srv"))
+    policy = Policy(root=Path("/srv"))
     argv = bubblewrap.argv("/usr/bin/bwrap", [("hide", "/root")], policy, sized=True)
     words = " ".join(argv)
     for needed in ("--cap-drop ALL", "--as-pid-1", "--die-with-parent", "--unshare-net",
@@ -195,9 +196,8 @@ def sleeping(seconds):
         for entry in os.scandir("/proc"):
             if entry.name.isdigit():
                 try:
-                    with open(f"/proc/{entry.name}/cmdline", "rb") as file:
-                        if f"sleep\0{seconds}\0".encode() in file.read():
-                            found.append(entry.name)
+                    if f"sleep\0{seconds}\0".encode() in Path(entry, "cmdline").read_bytes():
+                        found.append(entry.name)
                 except OSError:
                     continue
         if not found or time.monotonic() > end:

@@ -34,7 +34,8 @@ CONTROL, OUTPUT, CHANNEL = 3, 4, 5
 def read_plan(control: int) -> Plan:
     """Read what palaver wants done."""
     size = struct.unpack("=I", _exactly(control, 4))[0]
-    return marshal.loads(_exactly(control, size))
+    plan: Plan = marshal.loads(_exactly(control, size))
+    return plan
 
 
 def _exactly(file: int, size: int) -> bytes:
