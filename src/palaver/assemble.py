@@ -13,12 +13,12 @@ from palaver import demo
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
+from palaver.core.format import Format
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.prespawn import Prespawned
 from palaver.engines.llama_cpp.process import Child
-from palaver.formats.harmony.format import HarmonyFormat, speaks_harmony
 from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -112,15 +112,18 @@ def make_format(
     date: datetime.date | None = None,
     dialect: str | None = None,
     effort: str | None = None,
-) -> TemplateFormat | HarmonyFormat:
+) -> Format:
     """Make the format of a model: Harmony, its own template, else a built-in one.
 
     `dialect` names a parser of replies; without it the template says which. `effort` is how long
     a model thinks, where it can be told. Raises UserError for what there is not.
     """
     tokens = file.bos, file.eos, frozenset(file.control)
-    if dialect in (None, "harmony") and speaks_harmony(file.control, file.template):
-        return HarmonyFormat(file.control, date, effort)
+    if dialect in (None, "harmony") and "<|channel|>" in file.control:
+        from palaver.formats.harmony.format import HarmonyFormat, speaks_harmony
+
+        if speaks_harmony(file.control, file.template):
+            return HarmonyFormat(file.control, date, effort)
     if file.template:
         return TemplateFormat(file.template, *tokens, date=date, dialect=dialect, effort=effort)
     from palaver.formats.builtin import choose
