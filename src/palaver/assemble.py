@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import difflib
 import importlib
 from pathlib import Path
 
 import msgspec
 
 from palaver import demo
+from palaver.chat.work import Workshop
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.core.generation import Sampling
+from palaver.core.messages import ToolCall
+from palaver.core.tool import Allow, Ask, ToolSpec, Verdict
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import ModelFile, Options
 from palaver.engines.llama_cpp.prespawn import Prespawned
@@ -22,9 +26,12 @@ from palaver.engines.llama_cpp.process import Child
 from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
+from palaver.tools import toolbox
+from palaver.tools.toolbox import Box
 
 DEFAULT_TEMPERATURE = 0.4
 TINY = "palaver-tiny"
+READING = ("read_file", "list_files")
 
 
 def model_path(settings: Settings) -> Path:
@@ -129,6 +136,43 @@ def make_format(
     from palaver.formats.builtin import choose
 
     return choose(file.metadata, *tokens, date, dialect)
+
+
+def workshop(settings: Settings, model: LocalModel | None, root: Path) -> Workshop:
+    """Make the tools that are on for a model, working in `root`; none where there is no model.
+
+    "auto" is those that only read, for a model whose template knows tools. Raises UserError for
+    a name that there is not.
+    """
+    names = tool_names(settings.tools)
+    if model is None or (settings.tools == "auto" and not model.format.tools):
+        names = ()
+    box = Box(toolbox.load(names), _judge)
+    longest = 20_000
+    if model:  # a result takes about a quarter of the context at most
+        longest = min(longest, max(500, model.engine.info.context))
+    return Workshop(box, root, settings.max_tool_rounds, longest)
+
+
+def tool_names(given: str) -> tuple[str, ...]:
+    """Return the tools that a setting names. Raises UserError for one that there is not."""
+    if given in ("off", "none", ""):
+        return ()
+    if given == "auto":
+        return READING
+    if given in ("on", "all"):
+        return toolbox.NAMES
+    names = tuple(name.strip() for name in given.split(",") if name.strip())
+    for name in names:
+        if name not in toolbox.NAMES:
+            near = difflib.get_close_matches(name, toolbox.NAMES, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(toolbox.NAMES)}"
+            raise UserError(f"there is no tool {name!r}", fix=hint)
+    return names
+
+
+def _judge(call: ToolCall, spec: ToolSpec) -> Verdict:
+    return Allow() if spec.reads else Ask(f"{call.name} changes something")
 
 
 def sampling(settings: Settings) -> Sampling:

@@ -13,19 +13,23 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Literal, Self, TypeVar
 
 from palaver import assemble
+from palaver.chat.front import Front
 from palaver.chat.run import run_turn
+from palaver.chat.work import Workshop
 from palaver.config import settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.events import Event, MessageDone, TextDelta
 from palaver.core.messages import Message, user
-from palaver.core.tool import ToolSpec
+from palaver.core.tool import Allow, Tool
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
+from palaver.tools.toolbox import Box
 
 T = TypeVar("T")
 State = Literal["idle", "thinking", "goodbye"]
@@ -42,12 +46,12 @@ class Chatbot:
     def __init__(
         self,
         model: str | None = None,
-        tools: Sequence[ToolSpec] = (),
+        tools: Sequence[Tool] = (),
         *,
         save: bool = False,
         **given: Any,
     ) -> None:
-        self._tools = tuple(tools)
+        self._tools = Box(tuple(tools), lambda _call, _spec: Allow())
         self._settings = settings.load(model=model, **given)
         self._vault = Vault(keep=save)
         self._busy = False
@@ -112,7 +116,8 @@ class Chatbot:
                     if not isinstance(event, MessageDone):
                         events.put(event)
 
-            await run_turn(self._conversation, self._model, self._tools, sampling, show)
+            shop = Workshop(self._tools, Path.cwd(), self._settings.max_tool_rounds)
+            await run_turn(self._conversation, self._model, shop, sampling, Front(show))
         except BaseException as error:
             events.put(error)
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,8 @@ from hypothesis import strategies as st
 
 from palaver.chat import run
 from palaver.chat.decide import AwaitUser
+from palaver.chat.front import Front
+from palaver.chat.work import Workshop
 from palaver.core.errors import EngineError, StoreError, UserError
 from palaver.core.events import (
     CallDelta,
@@ -19,12 +22,16 @@ from palaver.core.events import (
     MessageDone,
     Prefill,
     ReasoningDelta,
+    StateChanged,
     TextDelta,
 )
 from palaver.core.generation import Generation, Sampling
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, user
+from palaver.core.tool import Allow
+from palaver.tools.toolbox import Box
 
+SHOP = Workshop(Box((), lambda _call, _spec: Allow()), Path("/"))
 Item = Event | Exception | float  # a float is a pause in seconds
 
 
@@ -59,7 +66,9 @@ class Paper:
         self.done.append(("journal", (kind, text)))
 
     def show(self, events: Sequence[Event]) -> None:
-        self.done.append(("show", list(events)))
+        shown = [event for event in events if not isinstance(event, StateChanged)]
+        if shown:
+            self.done.append(("show", shown))
 
 
 class Script:
@@ -102,7 +111,7 @@ streams = st.lists(deltas | pauses, max_size=25)
 
 
 def turn(log: Paper, model: Script) -> AwaitUser:
-    return asyncio.run(run.run_turn(log, model, (), Sampling(), log.show))
+    return asyncio.run(run.run_turn(log, model, SHOP, Sampling(), Front(log.show)))
 
 
 def check_order(log: Paper) -> None:
@@ -190,7 +199,7 @@ def test_cancelling_the_turn_ends_the_model():
     log, model = Paper(user("hi")), Script([TextDelta("a"), 30.0, done(Text("a"))])
 
     async def cancelled() -> None:
-        task = asyncio.create_task(run.run_turn(log, model, (), Sampling(), log.show))
+        task = asyncio.create_task(run.run_turn(log, model, SHOP, Sampling(), Front(log.show)))
         await asyncio.sleep(0.1)
         assert ("show", [TextDelta("a")]) in log.done
         task.cancel()

@@ -4,37 +4,96 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from itertools import groupby
 from typing import Literal
 
-from palaver.chat.decide import AwaitUser, next_step
-from palaver.core.events import CallDelta, Event, MessageDone, Prefill, ReasoningDelta, TextDelta
+from palaver.chat.decide import (
+    Ask,
+    AwaitUser,
+    Generate,
+    Refuse,
+    RunTools,
+    next_step,
+    state_of,
+)
+from palaver.chat.front import Front, Show
+from palaver.chat.work import STOPPED, Worker, Workshop
+from palaver.core.errors import UserError
+from palaver.core.events import (
+    CallDelta,
+    Event,
+    MessageDone,
+    Prefill,
+    ReasoningDelta,
+    State,
+    StateChanged,
+    TextDelta,
+)
 from palaver.core.generation import Sampling
 from palaver.core.log import Log, Row, visible
+from palaver.core.messages import Message, user
 from palaver.core.model import Model
-from palaver.core.tool import ToolSpec
 
 FRAME = 0.025  # seconds between repaints; deltas that come in one frame are one row on disk
 
-Show = Callable[[Sequence[Event]], None]
-
 
 async def run_turn(
-    log: Log, model: Model, tools: Sequence[ToolSpec], sampling: Sampling, show: Show
+    log: Log,
+    model: Model,
+    shop: Workshop,
+    sampling: Sampling,
+    front: Front,
+    *,
+    again: bool = False,
 ) -> AwaitUser:
     """Work until the user has to say something again.
 
-    `show` gets events a frame at a time, each after it was written to disk. Raises what
-    `Model.respond` raises; the part of an answer that had come is stored then.
+    `again` lets the model go on where the user had stopped a tool. Raises what `Model.respond`
+    raises; the part of an answer that had come is stored then.
     """
+    worker = Worker(log, shop, front)
+    state: State | None = None
     while True:
         rows = await log.path()
-        step = next_step(rows)
+        step = Generate() if again else next_step(rows, shop.rules)
+        again = False
+        if (now := state_of(step)) != state:
+            state = now
+            front.show([StateChanged(now)])
         if isinstance(step, AwaitUser):
             return step
-        if await take(log, model.respond(visible(rows), tools, sampling), show) is None:
-            return AwaitUser("unanswered")  # cancelled before the first word: not asked again
+        if front.halt.is_set() and not isinstance(step, Generate):
+            await worker.close(STOPPED, "cancelled")
+        elif isinstance(step, Ask):
+            await worker.ask(step)
+        elif isinstance(step, RunTools):
+            await worker.run(step)
+        elif isinstance(step, Refuse):
+            await worker.refuse(step)
+        else:
+            rows = await _typed_ahead(log, model, shop, front)
+            answer = model.respond(visible(rows), shop.specs, sampling)
+            if await take(log, answer, front.show) is None:
+                front.show([StateChanged("idle")])
+                return AwaitUser("unanswered")  # stopped before the first word: not asked again
+
+
+async def _typed_ahead(log: Log, model: Model, shop: Workshop, front: Front) -> list[Row]:
+    """Say what the user typed while tools ran, where the model's template takes it there."""
+    rows = await log.path()
+    last = rows[-1].entry if rows else None
+    text = front.typed()
+    if text is None or not (isinstance(last, Message) and last.role == "tool"):
+        return rows
+    said = Row(-1, rows[-1].session, rows[-1].id, 0.0, user(text))
+    try:
+        await model.count(visible([*rows, said]), shop.specs)
+    except UserError:
+        return rows  # it is said when the turn is over
+    await log.append(user(text))
+    front.sent()
+    return await log.path()
 
 
 async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None:

@@ -19,7 +19,7 @@ from palaver.core.errors import UserError
 
 @click.command("ask")
 @click.argument("text", nargs=-1)
-@flags(*ENGINE, *SAMPLING, "system", "no_save")
+@flags(*ENGINE, *SAMPLING, "system", "no_save", "tools", "max_tool_rounds")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last session.")
 @click.option("--json", "as_json", is_flag=True, help="Print an event a line, as JSON.")
 @click.option("--schema", type=click.Path(dir_okay=False), help="JSON Schema the answer must fit.")
@@ -31,7 +31,7 @@ def ask(text: tuple[str, ...], **values: Any) -> int:
     """
     question = compose(" ".join(text), _piped())
     schema = _schema(values.pop("schema"))
-    settings = load_settings(values)
+    settings = load_settings({**values, "tools": values["tools"] or "off"})
     chosen = given(values)
     if chosen.pop("go_on", False):
         chosen["resume"] = "last"

@@ -55,6 +55,14 @@ FLAGS = (
     Flag(
         "lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True
     ),
+    Flag(
+        "tools",
+        ("--tools",),
+        str,
+        "Tools: auto (reading ones, where the model knows tools), on, off, or names.",
+    ),
+    Flag("no_tools", ("--no-tools",), None, "No tools: the same as --tools off."),
+    Flag("max_tool_rounds", ("--max-tool-rounds",), int, "How often a turn may use tools (8)."),
     Flag("output", ("--output",), str, "Append what is said to this file, as training records."),
     Flag("kb", ("--kb",), str, "Knowledge base to sign records with (needs --kernel)."),
     Flag("kernel", ("--kernel",), str, "Kernel to sign records with (needs --kb)."),

@@ -76,6 +76,8 @@ def start_chat(flags: dict[str, Any]) -> int:
     """Run the chat; `flags` are the values of `palaver.cli.flags`."""
     from palaver.terminal.start import run
 
+    if flags.pop("no_tools", False):
+        flags["tools"] = "off"
     return run(flags)
 
 

@@ -48,6 +48,8 @@ class Settings:
     repeat_penalty: float | None = _key(None, "make tokens of the last 64 less likely")
     seed: int | None = _key(None, "seed of sampling")
     stop: list[str] = _key([], "texts that end an answer")
+    tools: str = _key("auto", "tools that the model may call: auto, on, off, or their names")
+    max_tool_rounds: int = _key(8, "how often a turn may use tools")
     output: str | None = _key(None, "file that conversations are captured to, as training records")
     kb: str | None = _key(None, "knowledge base for signed records (needs kernel)")
     kernel: str | None = _key(None, "kernel for signed records (needs kb)")
@@ -68,7 +70,7 @@ class Settings:
                 raise UserError(f"{name} = {value}: is a probability, at most 1")
         if self.context is not None and self.context < LEAST_CONTEXT:
             raise UserError(f"context = {self.context}: must be at least {LEAST_CONTEXT} tokens")
-        for name in ("threads", "max_tokens"):
+        for name in ("threads", "max_tokens", "max_tool_rounds"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")

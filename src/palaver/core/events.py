@@ -1,16 +1,22 @@
-"""What a model's answer is made of while it comes.
+"""What a turn is made of while it comes.
 
-Order: any number of `Prefill`; then deltas in the order the model wrote them, a `CallParsed`
-after the `CallDelta`s of its call; then exactly one `MessageDone`, last. Joining the deltas
-gives the parts of `MessageDone.message`. Closing the iterator earlier cancels the generation.
+A model's answer is any number of `Prefill`; then deltas in the order the model wrote them, a
+`CallParsed` after the `CallDelta`s of its call; then exactly one `MessageDone`, last. Joining the
+deltas gives the parts of `MessageDone.message`. Closing the iterator earlier cancels it.
+
+The loop adds what the calls do: `ToolStarted`, any number of `ToolOutput`, `ToolFinished`; calls
+that run side by side are told apart by `call_id`. A call that never ran is finished alone.
+`StateChanged` stands before what is done in that state.
 """
 
 from __future__ import annotations
 
+from typing import Literal
+
 from msgspec import Struct
 
 from palaver.core.generation import Generation
-from palaver.core.messages import Message, ToolCall
+from palaver.core.messages import Message, ToolCall, ToolResult
 
 
 class Prefill(Struct, frozen=True, tag="prefill"):
@@ -63,5 +69,35 @@ class MessageDone(Struct, frozen=True, tag="done", omit_defaults=True):
     generation: Generation | None = None
 
 
+class ToolStarted(Struct, frozen=True, tag="tool_started"):
+    """A call runs."""
+
+    call: ToolCall
+
+
+class ToolOutput(Struct, frozen=True, tag="tool_output"):
+    """Something that a running tool printed, for the user; what the model gets is the result."""
+
+    call_id: str
+    text: str
+
+
+class ToolFinished(Struct, frozen=True, tag="tool_finished"):
+    """A call has its result, on disk; `seconds` is how long the tool ran."""
+
+    result: ToolResult
+    seconds: float = 0.0
+
+
+State = Literal["idle", "thinking", "awaiting tool", "goodbye"]
+
+
+class StateChanged(Struct, frozen=True, tag="state"):
+    """What the chat does from here on."""
+
+    state: State
+
+
 ParserEvent = TextDelta | ReasoningDelta | CallDelta | CallParsed
-Event = Prefill | ParserEvent | MessageDone
+ToolEvent = ToolStarted | ToolOutput | ToolFinished
+Event = Prefill | ParserEvent | MessageDone | ToolEvent | StateChanged

@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 from msgspec import Struct
 
 from palaver.core.generation import Generation
-from palaver.core.messages import Message
+from palaver.core.messages import Message, ToolResult
 
 
 class Notice(Struct, frozen=True, tag="notice"):
@@ -34,7 +34,29 @@ class Compaction(Struct, frozen=True, tag="compaction"):
     reason: str
 
 
-Entry = Message | Notice | Compaction
+class Approval(Struct, frozen=True, tag="approval", omit_defaults=True):
+    """What the user said to running the call `call_id` of the newest answer; before it runs.
+
+    `by` says for how long: this once, the session, or always. `digest` binds it to what was
+    shown: it holds for these bytes alone. `reason` is for the model, where they said no.
+    """
+
+    call_id: str
+    allowed: bool
+    by: Literal["once", "session", "always"]
+    digest: str = ""
+    reason: str = ""
+
+
+class CallStarted(Struct, frozen=True, tag="started"):
+    """The call `call_id` of the newest answer is about to run; its result follows, or the
+    program ended while it ran."""
+
+    call_id: str
+    name: str
+
+
+Entry = Message | Notice | Compaction | Approval | CallStarted
 
 
 class Row(Struct, frozen=True):
@@ -56,7 +78,8 @@ def visible(rows: list[Row]) -> list[Row]:
     """Return the rows whose messages a model sees: one system message first, then the turns.
 
     The newest system message on the path counts, an empty one means none. A `Compaction` hides
-    the oldest `dropped` messages that stand between the system message and itself.
+    the oldest `dropped` messages that stand between the system message and itself. The results
+    of an answer's calls stand in the order of the calls, whichever was done first.
     """
     head: Row | None = None
     turns: list[Row] = []
@@ -69,7 +92,29 @@ def visible(rows: list[Row]) -> list[Row]:
                 head = row if entry.text else None
             else:
                 turns.append(row)
+                if entry.role == "tool":
+                    _sort_results(turns)
     return [head, *turns] if head else turns
+
+
+def _sort_results(turns: list[Row]) -> None:
+    """Put the newest result where its call stands among those of the answer."""
+    first = len(turns)
+    while first and _message(turns[first - 1]).role == "tool":
+        first -= 1
+    calls = [call.id for call in _message(turns[first - 1]).calls] if first else []
+
+    def place(row: Row) -> int:
+        ids = [part.call_id for part in _message(row).parts if isinstance(part, ToolResult)]
+        return calls.index(ids[0]) if ids and ids[0] in calls else len(calls)
+
+    turns[first:] = sorted(turns[first:], key=place)
+
+
+def _message(row: Row) -> Message:
+    if not isinstance(row.entry, Message):
+        raise TypeError(f"{row.entry!r} is no message")
+    return row.entry
 
 
 def turn_starts(rows: list[Row]) -> list[int]:

@@ -41,12 +41,16 @@ class ToolCall(Struct, frozen=True, tag="call", omit_defaults=True):
 
 
 class ToolResult(Struct, frozen=True, tag="result", omit_defaults=True):
-    """What running a call gave; exactly one stands for each call."""
+    """What running a call gave; exactly one stands for each call.
+
+    `text` is what the model is told. Where that is a cut, `whole` is all of it.
+    """
 
     call_id: str
     name: str
     text: str
     failed: bool = False
+    whole: str = ""
 
 
 Part = Text | Reasoning | ToolCall | ToolResult
@@ -55,8 +59,9 @@ Part = Text | Reasoning | ToolCall | ToolResult
 class Message(Struct, frozen=True, tag="message", omit_defaults=True):
     """One message of a conversation.
 
-    `stop` is set on an assistant's message alone: "end" the model ended it, "length" a limit
-    did, "cancelled" the user did, "error" the engine did. All but "end" leave partial parts.
+    `stop` is set on an assistant's message: "end" the model ended it, "length" a limit did,
+    "cancelled" the user did, "error" the engine did. All but "end" leave partial parts. On a
+    tool's message "cancelled" says that the user stopped the turn there.
     """
 
     role: Role

@@ -9,18 +9,22 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from palaver.core.messages import ToolCall, ToolResult
+from palaver.core.process import Sandbox
+
 
 class ToolSpec(Struct, frozen=True):
     """A tool's name, one-line description and the JSON Schema of its arguments (an object).
 
     `reads`: it changes nothing and sends nothing anywhere, so that calls of it may run side by
-    side. A model is not told of that.
+    side. `outward`: it sends something off this computer. A model is not told of these.
     """
 
     name: str
     description: str
     parameters: dict[str, Any]
     reads: bool = False
+    outward: bool = False
 
 
 class ToolError(Exception):
@@ -33,12 +37,15 @@ class ToolContext:
 
     `root` is the folder that the session works in. `emit` shows output while it comes.
     `whole` gives a result that was too long for the model, whole, by the handle that stood in
-    its place; it raises KeyError for a handle that there is not.
+    its place; it raises KeyError for a handle that there is not. Programs run in `sandbox`, and
+    reach the `network` if this call may.
     """
 
     root: Path
     emit: Callable[[str], None]
     whole: Callable[[str], str]
+    sandbox: Sandbox | None = None
+    network: bool = False
 
 
 class Tool(Protocol):
@@ -59,7 +66,13 @@ class Tool(Protocol):
 
 
 class Allow(Struct, frozen=True, tag="allow"):
-    """A call may run without a question."""
+    """A call may run without a question; `reason` says which rule or preset has it so.
+
+    `network`: it may use the network, which the sandbox keeps from it otherwise.
+    """
+
+    reason: str = ""
+    network: bool = False
 
 
 class Ask(Struct, frozen=True, tag="ask"):
@@ -70,6 +83,7 @@ class Ask(Struct, frozen=True, tag="ask"):
 
     reason: str
     always: str | None = None
+    network: bool = False
 
 
 class Deny(Struct, frozen=True, tag="deny"):
@@ -79,3 +93,21 @@ class Deny(Struct, frozen=True, tag="deny"):
 
 
 Verdict = Allow | Ask | Deny
+
+
+class Toolbox(Protocol):
+    """The tools that are on."""
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told of them."""
+
+    def judge(self, call: ToolCall) -> Verdict:
+        """Say whether a call may run; Deny where there is no such tool or its arguments don't
+        fit."""
+
+    async def preview(self, call: ToolCall, ctx: ToolContext) -> str:
+        """Return what a call would do, whole. Raises ToolError where it would fail anyway."""
+
+    async def run(self, call: ToolCall, ctx: ToolContext) -> ToolResult:
+        """Run a call. Whatever happens becomes its result; only being cancelled is raised."""

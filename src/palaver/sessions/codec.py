@@ -16,10 +16,17 @@ from typing import Any
 import msgspec
 
 from palaver.core.generation import Generation
-from palaver.core.log import Compaction, Entry, Row
+from palaver.core.log import Approval, CallStarted, Compaction, Entry, Notice, Row
 from palaver.core.messages import Message
 
 ROW_COLUMNS = "e.id, e.session, e.parent, e.at, e.body, e.sum, g.body, g.ids, g.sum"
+
+KINDS: dict[type, str] = {
+    Notice: "notice",
+    Compaction: "compaction",
+    Approval: "approval",
+    CallStarted: "started",
+}
 
 _encoder = msgspec.json.Encoder()
 _entries: msgspec.json.Decoder[Entry] = msgspec.json.Decoder(Entry)
@@ -121,7 +128,5 @@ def decode_generation(rest: bytes | None, ids: bytes | None) -> Generation | Non
 
 
 def kind_of(entry: Entry) -> str:
-    """Return what an entry is: a message's role, "notice" or "compaction"."""
-    if isinstance(entry, Message):
-        return entry.role
-    return "compaction" if isinstance(entry, Compaction) else "notice"
+    """Return what an entry is: a message's role, or the name of another kind."""
+    return entry.role if isinstance(entry, Message) else KINDS[type(entry)]

@@ -73,7 +73,8 @@ def _fill(connection: apsw.Connection, columns: tuple[Any, ...]) -> Session:
     session, title, cwd, model, created, updated, tip, base = columns
     count = value(
         connection,
-        "SELECT count(*) FROM entry WHERE session = ? AND kind NOT IN ('notice', 'compaction')",
+        "SELECT count(*) FROM entry WHERE session = ? "
+        "AND kind IN ('system', 'user', 'assistant', 'tool')",
         (session,),
     )
     first = value(

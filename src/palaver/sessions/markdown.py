@@ -53,7 +53,7 @@ def _part(part: Part) -> str:
             return f"*Calls* {_code(part.name)}\n\n{_fenced(part.arguments)}"
         case ToolResult():
             failed = " *failed*" if part.failed else ""
-            return f"*Result of* {_code(part.name)}{failed}\n\n{_fenced(part.text)}"
+            return f"*Result of* {_code(part.name)}{failed}\n\n{_fenced(part.whole or part.text)}"
 
 
 def _shown(text: str) -> str:

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from palaver.core.errors import StoreError, UserError
 from palaver.core.log import Notice
-from palaver.sessions import journal
+from palaver.sessions import codec, journal
 from palaver.sessions.codec import (
     checksum,
     decode_entry,
@@ -27,7 +27,7 @@ from palaver.sessions.pages import LEAF_TABLE, Pages, Value
 from palaver.sessions.search import index_text
 from palaver.sessions.store import Store
 
-KINDS = {"system", "user", "assistant", "tool", "notice", "compaction"}
+KINDS = {"system", "user", "assistant", "tool", *codec.KINDS.values()}
 LOST = Notice("info", "What stood here was lost when the store was damaged.")
 _ID_LIMIT = 1 << 53
 

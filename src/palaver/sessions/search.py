@@ -13,7 +13,7 @@ import apsw
 from msgspec import Struct
 
 from palaver.core.errors import UserError
-from palaver.core.log import Compaction, Entry
+from palaver.core.log import CallStarted, Entry, Notice
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from palaver.sessions.codec import DamagedError, decode_entry, plain
 from palaver.sessions.query import fetch, fetch_one, value
@@ -47,8 +47,10 @@ class Hit(Struct, frozen=True):
 
 def words_of(entry: Entry) -> str:
     """Return the text of an entry that a search should find, parts on lines of their own."""
+    if isinstance(entry, CallStarted):
+        return ""
     if not isinstance(entry, Message):
-        return entry.reason if isinstance(entry, Compaction) else entry.text
+        return entry.text if isinstance(entry, Notice) else entry.reason
     found: list[str] = []
     for part in entry.parts:
         match part:
@@ -57,7 +59,7 @@ def words_of(entry: Entry) -> str:
             case ToolCall():
                 found += (part.name, part.arguments)
             case ToolResult():
-                found += (part.name, part.text)
+                found += (part.name, part.whole or part.text)
     return "\n".join(found)
 
 

@@ -66,6 +66,7 @@ class App:
         self._warmed = False
         self._exit_code = 0
         self._left = False
+        self._asked: asyncio.Future[str] | None = None  # the line that answers a question
         self._failure: BaseException | None = None
         self.canvas = Canvas(self._hung_up)
         color = environment.color_wanted()
@@ -242,10 +243,25 @@ class App:
         """Take a line: do it now, or when what is under way is over."""
         if not text.strip():
             return
+        if self._asked and not self._asked.done():
+            self._asked.set_result(text)
+            return
         free = self._job is None and not self.queue
         self.queue.append(Line(text, shown=free))
         self._news.set()
         self.stage.redraw()
+
+    async def answer_line(self) -> str:
+        """Wait for a line that answers a question; what stood in the input line comes back."""
+        draft, self.buffer.text = self.buffer.text, ""
+        self._asked = asyncio.get_running_loop().create_future()
+        self.stage.redraw()
+        try:
+            return await self._asked
+        finally:
+            self._asked = None
+            if draft and not self.buffer.text:
+                self.offer(draft)
 
     def interrupt(self) -> None:
         """Ctrl-C: stop the answer; else clear the line; twice, leave."""

@@ -6,12 +6,13 @@ import asyncio
 import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from palaver import assemble
 from palaver.chat.decide import Generate, next_step
-from palaver.chat.run import run_turn, take
+from palaver.chat.run import take
 from palaver.config.settings import Settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.errors import EngineError, PalaverError, UserError
@@ -25,6 +26,7 @@ from palaver.sessions.store import Store
 from palaver.terminal.forecast import Forecast
 from palaver.terminal.lines import UNANSWERED
 from palaver.terminal.screen import Screen
+from palaver.terminal.tooling import OPEN, Tooling
 from palaver.terminal.upkeep import STARTING, Upkeep
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Controller:
         self.upkeep = Upkeep(self)
         self._halt = asyncio.Event()
         self._halting: asyncio.Task[None] | None = None
+        self.tooling = Tooling(self, self._halt)
 
     @property
     def opened(self) -> bool:
@@ -105,6 +108,8 @@ class Controller:
             self.screen.note(_CUT)
         elif self.waits_for_answer():
             self.screen.note(UNANSWERED)
+        elif self.tooling.waits():
+            self.screen.note(OPEN)
 
     def _load(self, waiting: Any = None) -> None:
         self.model = None
@@ -172,21 +177,18 @@ class Controller:
 
     async def say(self, text: str) -> None:
         """Say something to the model and show its answer. The text is on disk before that."""
+        await self.tooling.leave_open()
         await self.conversation.append(user(text))
         await self.answer()
 
-    async def answer(self) -> None:
-        """Let the model answer the log as it stands."""
-
-        async def work(model: LocalModel) -> None:
-            await run_turn(self.conversation, model, (), self.sampling, self.screen.show)
-
-        await self._work(work)
+    async def answer(self, *, again: bool = False) -> None:
+        """Let the model answer the log as it stands; `again`: also where a tool was stopped."""
+        await self._work(partial(self.tooling.turn, again=again))
 
     async def carry_on(self) -> None:
         """Go on with the cut-off answer that the log ends with, or answer what was not answered."""
-        if self.waits_for_answer():
-            await self.answer()
+        if self.tooling.waits() or self.waits_for_answer() or self.tooling.stopped():
+            await self.answer(again=self.tooling.stopped())
             return
         conversation = self.conversation
         view = conversation.view
@@ -196,13 +198,14 @@ class Controller:
         row = view[-1]
 
         async def work(model: LocalModel) -> None:
-            answer = model.carry_on(view, (), self.sampling)
+            answer = model.carry_on(view, self.tooling.specs, self.sampling)
             first = await anext(answer)  # what can't be gone on with fails here, nothing moved
             try:
                 await conversation.stand_in(row)
                 await take(conversation, _chain(first, answer), self.screen.show)
             finally:
                 conversation.stand_back()
+            await self.tooling.turn(model)
 
         await self._work(work)
 
@@ -315,7 +318,7 @@ class Controller:
         """Bring the conversation into the engine's cache while the user types."""
         if self.model and not self.busy and self._conversation:
             with suppress(PalaverError, OSError):  # what is wrong is said when something is sent
-                await self.model.warm(self.conversation.view, ())
+                await self.model.warm(self.conversation.view, self.tooling.specs)
 
     # -- settings, sessions, capture -----------------------------------------------------
 

@@ -47,7 +47,7 @@ class Forecast:
         began = self.forgotten
         cost, why = None, ""
         try:
-            cost = await model.cost(chat.conversation.view, (), said)
+            cost = await model.cost(chat.conversation.view, chat.tooling.specs, said)
         except PalaverError as error:
             why = str(error).partition("\n")[0]
         if self.forgotten != began or chat.busy:

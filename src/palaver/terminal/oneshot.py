@@ -8,11 +8,20 @@ from collections.abc import Sequence
 import msgspec
 
 from palaver.config import environment
-from palaver.core.events import Event, ReasoningDelta, TextDelta
+from palaver.core.events import (
+    Event,
+    ReasoningDelta,
+    StateChanged,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+)
 from palaver.core.log import Row
 from palaver.terminal.answer import MarkdownView
+from palaver.terminal.escape import visible
 from palaver.terminal.painter import Painter
 from palaver.terminal.plain import PlainScreen
+from palaver.terminal.toolview import tool_line
 
 
 class OneShotScreen(PlainScreen):
@@ -26,8 +35,10 @@ class JsonScreen(OneShotScreen):
     """Writes an event a line; `type` says which."""
 
     def show(self, events: Sequence[Event]) -> None:
-        """Write the events as they are."""
+        """Write the events as they are; what is asked and answered needs no states."""
         for event in events:
+            if isinstance(event, StateChanged):
+                continue
             self._write(msgspec.json.encode(event).decode() + "\n")
 
     def end(self, row: Row | None) -> None:
@@ -53,6 +64,10 @@ class MarkdownScreen(OneShotScreen):
             for event in events:
                 if isinstance(event, TextDelta):
                     self._view.feed(event.text)
+                elif isinstance(event, ToolStarted | ToolFinished):
+                    self._view.finish()
+                    self.note(visible(tool_line(event)))
+                    self.begin("")
             self._view.paint()
 
     def end(self, row: Row | None) -> None:

@@ -11,16 +11,25 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from palaver.chat.front import Answer, Question, nobody
 from palaver.config.settings import Settings
 from palaver.core.errors import PalaverError
-from palaver.core.events import Event, ReasoningDelta, TextDelta
+from palaver.core.events import (
+    Event,
+    MessageDone,
+    ReasoningDelta,
+    TextDelta,
+    ToolFinished,
+    ToolStarted,
+)
 from palaver.core.log import Row
-from palaver.terminal import lines
+from palaver.terminal import consent, lines
 from palaver.terminal.command import Leave
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import Escaper, visible
 from palaver.terminal.status import header
 from palaver.terminal.stdin import Lines
+from palaver.terminal.toolview import tool_line
 
 _TWICE = 2.0  # seconds within which a second Ctrl-C at the prompt leaves
 
@@ -33,6 +42,7 @@ class PlainScreen:
         self._told = sys.stderr.isatty()
         self._escaper = Escaper()
         self._last = "\n"
+        self.lines: Lines | None = None  # where somebody sits who can be asked
 
     def note(self, text: str) -> None:
         """Write to stderr, so that a pipe holds the answers alone."""
@@ -65,15 +75,34 @@ class PlainScreen:
             elif isinstance(event, ReasoningDelta) and not self._terminal:
                 with suppress(OSError):
                     sys.stderr.write(visible(event.text) if self._told else event.text)
+            elif isinstance(event, MessageDone) and event.message.calls:
+                self._end_line()
+            elif isinstance(event, ToolStarted | ToolFinished):
+                self.note(visible(tool_line(event)))
 
     def end(self, row: Row | None) -> None:
         """End the answer's last line; the figures go to stderr."""
-        if self._terminal:
-            self._write(self._escaper.finish())
-        if self._last != "\n":
-            self._write("\n")
+        self._end_line()
         if self._terminal and (figures := lines.after_answer(row)):
             self.note(f"[{figures}]")
+
+    def _end_line(self) -> None:
+        if self._terminal:
+            self._write(self._escaper.finish())
+            self._escaper = Escaper()
+        if self._last != "\n":
+            self._write("\n")
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask on stderr, where somebody sits at both ends."""
+        if self.lines is None:
+            return await nobody(question)
+        self.note(consent.put(question))
+        while (line := await self.lines.next()) is not None:
+            if answer := consent.read(line, question):
+                return answer
+            self.note(consent.unread(question))
+        return await nobody(question)
 
     def said(self, text: str) -> None:
         """Show what is asked again."""
@@ -117,7 +146,8 @@ class _Plain:
     """Reads a line, does it, reads the next."""
 
     def __init__(self, settings: Settings, flags: dict[str, Any]) -> None:
-        self.chat = Controller(settings, flags, PlainScreen())
+        self._screen = PlainScreen()
+        self.chat = Controller(settings, flags, self._screen)
         self._header = header(settings, flags)
         self._asks = sys.stdin.isatty()
         self._waits = False
@@ -134,6 +164,8 @@ class _Plain:
             loop.add_signal_handler(name, self._end, 128 + name)
         chat, source = self.chat, Lines(sys.stdin.fileno())
         try:
+            if self._asks and sys.stderr.isatty():
+                self._screen.lines = source
             if self._asks:
                 chat.screen.note(self._header)
             await chat.open(waiting)

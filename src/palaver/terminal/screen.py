@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from palaver.chat.front import Answer, Question
     from palaver.core.events import Event
     from palaver.core.log import Row
 
@@ -39,6 +40,9 @@ class Screen(Protocol):
 
     def offer(self, text: str) -> None:
         """Put text into the input line, to be changed and sent."""
+
+    async def ask(self, question: Question) -> Answer:
+        """Ask whether a call may run; what can't ask says no."""
 
     def changed(self) -> None:
         """Model, session or cost changed: header and status line may be out of date."""

@@ -14,6 +14,7 @@ from palaver.terminal.canvas import Canvas
 from palaver.terminal.layout import PROMPT
 
 if TYPE_CHECKING:
+    from palaver.chat.front import Answer, Question
     from palaver.core.events import Event
     from palaver.core.log import Row
     from palaver.terminal.app import App
@@ -88,6 +89,8 @@ class Stage:
         if self._view:
             self._view.feed(events)
             self._soon()
+            if self._clock is None and self._view.waits:
+                self._tick()
 
     def end(self, row: Row | None) -> None:
         """Write the answer's last lines and its figures."""
@@ -109,6 +112,19 @@ class Stage:
     def offer(self, text: str) -> None:
         """Put text into the input line."""
         self._app.offer(text)
+
+    async def ask(self, question: Question) -> Answer:
+        """Write the question; the next lines that are typed answer it."""
+        from palaver.terminal import consent
+
+        self._flush()
+        self._write(self._styled("33", consent.put(question)))
+        while True:
+            line = await self._app.answer_line()
+            if answer := consent.read(line, question):
+                self.echo(line)
+                return answer
+            self.hint(consent.unread(question), 4.0)
 
     def changed(self) -> None:
         """Write the header if it can be told now, and the status line."""
@@ -222,6 +238,12 @@ class Stage:
             head, self._head = self._head, ""
             self._canvas.write(self._styled("2", head) + "\n")
 
+    def _flush(self) -> None:
+        """Paint what was shown, now."""
+        if self._later:
+            self._later.cancel()
+        self._paint()
+
     def _soon(self) -> None:
         """Paint now if the last time is long enough ago, else when it is."""
         due = self._painted + _FRAME - time.monotonic()
@@ -244,6 +266,7 @@ class Stage:
     def _tick(self) -> None:
         """Keep the seconds going while something is waited for."""
         self.redraw()
+        self._clock = None
         if self._answering and self._view and self._view.waits:
             self._clock = asyncio.get_running_loop().call_later(1.0, self._tick)
 

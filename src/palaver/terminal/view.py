@@ -5,9 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from palaver.core.events import CallParsed, Event, Prefill, ReasoningDelta, TextDelta
+from palaver.core.events import (
+    CallParsed,
+    Event,
+    Prefill,
+    ReasoningDelta,
+    StateChanged,
+    TextDelta,
+    ToolFinished,
+    ToolOutput,
+    ToolStarted,
+)
 from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.escape import visible
+from palaver.terminal.toolview import output_rows, result_rows
 from palaver.terminal.words import rate, seconds
 
 Rows = Sequence[str]
@@ -54,11 +65,28 @@ class AnswerView:
                 self._close()
                 call = f"{event.call.name}({event.call.arguments})"
                 self._final.append(f"[call] {visible(call, newlines=False)}")
+            elif isinstance(event, ToolStarted | ToolOutput | ToolFinished | StateChanged):
+                self._tool(event)
             elif isinstance(event, Prefill):
                 now = time.monotonic()
                 if self._read is None:
                     self._reading = now
                 self._read = event, now
+
+    def _tool(self, event: ToolStarted | ToolOutput | ToolFinished | StateChanged) -> None:
+        """Take what tools do: it stands between the answers of a turn."""
+        self._close()
+        self._kind = ""
+        if isinstance(event, StateChanged):
+            self._waiting = "reading" if event.state == "thinking" else ""
+        elif isinstance(event, ToolStarted):
+            self._waiting = f"running {visible(event.call.name, newlines=False)}"
+        elif isinstance(event, ToolOutput):
+            self._final += output_rows(event.text, self._columns(), color=self._color)
+        else:
+            self._waiting = ""
+            self._final += result_rows(event, self._columns(), color=self._color)
+        self._began, self._read = time.monotonic(), None
 
     def paint(self) -> list[str]:
         """Return the rows that have become final; `tail` has those that are not."""

@@ -9,7 +9,7 @@ from palaver.terminal.controller import Controller
 async def run(chat: Controller, argument: str) -> None:
     """Ask the model's own tokenizer; the parts sum to the prompt of the next answer."""
     model = await chat.ready()
-    count = await model.count(chat.conversation.view, ())
+    count = await model.count(chat.conversation.view, chat.tooling.specs)
     width = max(len(name) for name, _ in count.parts)
     lines = [f"{name:<{width}}  {tokens:>7}" for name, tokens in count.parts]
     left = count.context - count.total

@@ -1,0 +1,77 @@
+"""The calls of a turn as the log tells of them: asked, allowed, started, done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from msgspec import Struct, structs
+
+from palaver.core.log import Approval, CallStarted, Row
+from palaver.core.messages import Message, ToolCall, ToolResult
+
+
+class Call(Struct, frozen=True):
+    """A call and what became of it.
+
+    `started`: it was begun; an `approval` after that is for beginning it again.
+    """
+
+    call: ToolCall
+    approval: Approval | None = None
+    started: bool = False
+    result: ToolResult | None = None
+
+    @property
+    def same(self) -> tuple[str, str]:
+        """What makes two calls the same."""
+        return self.call.name, self.call.arguments
+
+
+def calls_of(rows: Sequence[Row]) -> list[list[Call]]:
+    """Return the calls since the newest user message, a list for each answer that has some."""
+    turn: list[list[Call]] = []
+    for row in rows:
+        entry = row.entry
+        if isinstance(entry, Message) and entry.role == "user":
+            turn = []
+        elif isinstance(entry, Message) and entry.calls:
+            turn.append([Call(call) for call in entry.calls])
+        elif turn:
+            _learn(turn[-1], entry)
+    return turn
+
+
+def _learn(calls: list[Call], entry: object) -> None:
+    """Take what an entry says of calls; where two have one id it is of the first without it."""
+    if isinstance(entry, Approval):
+        _change(calls, entry.call_id, approval=entry)
+    elif isinstance(entry, CallStarted):
+        _change(calls, entry.call_id, started=True, approval=None)
+    elif isinstance(entry, Message):
+        for part in entry.parts:
+            if isinstance(part, ToolResult):
+                _change(calls, part.call_id, result=part)
+
+
+def _change(calls: list[Call], call_id: str, **values: object) -> None:
+    for i, call in enumerate(calls):
+        if call.call.id == call_id and call.result is None:
+            calls[i] = structs.replace(call, **values)
+            return
+
+
+def open_calls(rows: Sequence[Row]) -> list[Call]:
+    """Return the calls of the newest answer that have no result yet."""
+    turn = calls_of(rows)
+    return [call for call in turn[-1] if call.result is None] if turn else []
+
+
+def wholes(rows: Sequence[Row]) -> list[str]:
+    """Return the results that were cut for the model, whole; the first has the handle "1"."""
+    return [
+        part.whole
+        for row in rows
+        if isinstance(row.entry, Message)
+        for part in row.entry.parts
+        if isinstance(part, ToolResult) and part.whole
+    ]

@@ -1,0 +1,205 @@
+"""Runs the calls of an answer: asks, writes down that one begins, runs it, writes its result."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from palaver.chat.calls import Call, open_calls, wholes
+from palaver.chat.cut import LONGEST, cut
+from palaver.chat.decide import ROUNDS, Ask, Refuse, Rules, RunTools
+from palaver.chat.front import Front, Question
+from palaver.core.events import ToolFinished, ToolOutput, ToolStarted
+from palaver.core.log import Approval, CallStarted, Log
+from palaver.core.messages import Message, Stop, ToolCall, ToolResult
+from palaver.core.tool import Toolbox, ToolContext, ToolError, ToolSpec
+
+READER = "read_file"  # the tool that reads on in a result that was cut
+FRAME = 0.025  # seconds between two looks at what a tool printed
+_SHOWN = 1 << 16  # characters of a frame that are shown
+STOPPED = "not run: the user stopped the turn"
+
+
+@dataclass
+class Workshop:
+    """What calls are run with: the tools, the folder, and what bounds them.
+
+    A turn may use tools `rounds` times; a result may have `longest` characters for the model.
+    """
+
+    tools: Toolbox
+    root: Path
+    rounds: int = ROUNDS
+    longest: int = 20_000
+
+    @property
+    def specs(self) -> tuple[ToolSpec, ...]:
+        """What the model is told of the tools."""
+        return self.tools.specs
+
+    @property
+    def rules(self) -> Rules:
+        """What `next_step` decides by."""
+        reads = frozenset(spec.name for spec in self.specs if spec.reads)
+        return Rules(self.tools.judge, reads, self.rounds)
+
+
+class Worker:
+    """Does what `next_step` says of calls, for one log and front end."""
+
+    def __init__(self, log: Log, shop: Workshop, front: Front) -> None:
+        self._log = log
+        self._shop = shop
+        self._front = front
+
+    async def ask(self, step: Ask) -> bool:
+        """Put a call to the user and write their answer down; False if they stopped the turn."""
+        try:
+            preview = await self._shop.tools.preview(step.call, await self._context())
+        except ToolError as error:
+            await self.finish(step.call, str(error))
+            return True
+        question = Question(step.call, preview, step.reason, step.always, step.interrupted)
+        asked = asyncio.ensure_future(self._front.ask(question))
+        await self._unless_halted({asked})
+        if self._front.halt.is_set():
+            await _ended({asked})
+            return False
+        said = asked.result()
+        digest = question.digest if said.allowed else ""
+        await self._log.append(Approval(step.call.id, said.allowed, said.by, digest, said.reason))
+        return True
+
+    async def refuse(self, step: Refuse) -> None:
+        """Give a call that does not run its result."""
+        await self.finish(step.call, step.reason)
+
+    async def run(self, step: RunTools) -> None:
+        """Run the calls side by side; returns when each has its result, or was stopped."""
+        running: dict[asyncio.Task[ToolResult], _Run] = {}
+        try:
+            for call in step.calls:
+                if not await self._as_shown(call):
+                    await self.finish(
+                        call.call, "not run: what it would do has changed since it was allowed"
+                    )
+                    continue
+                await self._log.append(CallStarted(call.call.id, call.call.name))
+                self._front.show([ToolStarted(call.call)])
+                run = _Run(call.call, self._front)
+                context = await self._context(run.emit)
+                running[asyncio.create_task(self._shop.tools.run(call.call, context))] = run
+            while running:
+                await self._unless_halted(running)
+                for task in [task for task in running if task.done()]:
+                    await self._done(running.pop(task), task.result())
+                if self._front.halt.is_set():
+                    await self._stop(running)
+        finally:
+            await _ended(running)
+
+    async def _stop(self, running: dict[asyncio.Task[ToolResult], _Run]) -> None:
+        """End what runs; what was done all the same keeps its result."""
+        await _ended(running)
+        for task, run in running.items():
+            if task.cancelled():
+                took = time.monotonic() - run.began
+                text = f"stopped by the user after {took:.1f} s"
+                printed = f"; it had printed:\n{run.printed}" if run.printed else ""
+                await self._done(run, ToolResult(run.call.id, run.call.name, text + printed, True))
+            else:
+                await self._done(run, task.result())
+        running.clear()
+
+    async def _done(self, run: _Run, result: ToolResult) -> None:
+        run.flush()
+        await self._write(result, time.monotonic() - run.began)
+
+    async def finish(self, call: ToolCall, text: str, stop: Stop | None = None) -> None:
+        """Write the result of a call that did not run."""
+        await self._write(ToolResult(call.id, call.name, text, failed=True), 0.0, stop)
+
+    async def close(self, why: str, stop: Stop | None = None) -> None:
+        """Give every call that has no result one; `stop` is that of the last."""
+        left = open_calls(await self._log.path())
+        for call in left:
+            lost = "it was under way when the program ended, what it did is not known"
+            text = f"not run again: {lost}" if call.started else why
+            await self.finish(call.call, text, stop if call is left[-1] else None)
+
+    async def _write(self, result: ToolResult, seconds: float, stop: Stop | None = None) -> None:
+        longest = self._shop.longest
+        if len(result.text) > longest:
+            whole = cut(result.text, LONGEST, "", None)
+            handle = str(len(wholes(await self._log.path())) + 1)
+            known = any(spec.name == READER for spec in self._shop.tools.specs)
+            text = cut(whole, longest, handle, READER if known else None)
+            result = ToolResult(result.call_id, result.name, text, result.failed, whole)
+        await self._log.append(Message("tool", (result,), stop))
+        self._front.show([ToolFinished(result, seconds)])
+
+    async def _as_shown(self, call: Call) -> bool:
+        """Say whether a call that the user allowed would still do what they were shown."""
+        if call.approval is None:
+            return True
+        try:
+            preview = await self._shop.tools.preview(call.call, await self._context())
+        except ToolError:
+            return False
+        return Question(call.call, preview, "").digest == call.approval.digest
+
+    async def _context(self, emit: Callable[[str], None] | None = None) -> ToolContext:
+        kept = wholes(await self._log.path())
+
+        def whole(handle: str) -> str:
+            if not (handle.isdecimal() and 0 < int(handle) <= len(kept)):
+                raise KeyError(handle)
+            return kept[int(handle) - 1]
+
+        return ToolContext(self._shop.root, emit or (lambda _text: None), whole)
+
+    async def _unless_halted(self, tasks: Iterable[asyncio.Future[Any]]) -> None:
+        halt = asyncio.ensure_future(self._front.halt.wait())
+        try:
+            await asyncio.wait({*tasks, halt}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            halt.cancel()
+
+
+async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    """Cancel tasks and wait until they are over."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Run:
+    """A call that runs, and what it printed."""
+
+    def __init__(self, call: ToolCall, front: Front) -> None:
+        self.call = call
+        self.began = time.monotonic()
+        self.printed = ""
+        self._front = front
+        self._new: list[str] = []
+        self._later: asyncio.TimerHandle | None = None
+
+    def emit(self, text: str) -> None:
+        """Take output; it is shown with the next frame."""
+        self._new.append(text)
+        if self._later is None:
+            self._later = asyncio.get_running_loop().call_later(FRAME, self.flush)
+
+    def flush(self) -> None:
+        """Show what came."""
+        if self._later:
+            self._later.cancel()
+            self._later = None
+        text, self._new = "".join(self._new), []
+        if text:
+            self.printed = (self.printed + text)[-_SHOWN:]
+            self._front.show([ToolOutput(self.call.id, text[-_SHOWN:])])

@@ -1,0 +1,64 @@
+"""What a tool does, as lines between two answers."""
+
+from __future__ import annotations
+
+from palaver.core.events import ToolFinished, ToolStarted
+from palaver.core.messages import ToolResult
+from palaver.terminal.answer import DIM
+from palaver.terminal.escape import visible
+from palaver.terminal.words import plural, seconds
+
+_LINES = 8  # of a result that are shown; what it gave the model stands whole in the session
+_RED = "31"
+
+
+def tool_line(event: ToolStarted | ToolFinished) -> str:
+    """Write a line about a call that begins or is over, for plain output; not escaped."""
+    if isinstance(event, ToolStarted):
+        return f"[call] {event.call.name}({event.call.arguments})"
+    return f"[result] {summary(event)}\n" + "\n".join(_shown(event.result))
+
+
+def summary(event: ToolFinished) -> str:
+    """Say how a call ended: its tool, whether it failed, how much it gave, how long it took."""
+    result = event.result
+    text = (result.whole or result.text).rstrip("\n")
+    size = plural(text.count("\n") + 1, "line")
+    cut = f", cut to {len(result.text)} characters for the model" if result.whole else ""
+    took = f" in {seconds(event.seconds)}" if event.seconds >= 1 else ""
+    return f"{result.name}{' failed' if result.failed else ''}: {size}{cut}{took}"
+
+
+def result_rows(event: ToolFinished, columns: int, *, color: bool) -> list[str]:
+    """Return the rows of a result: how it ended and its first lines, escaped."""
+    style = _RED if event.result.failed else DIM
+    head = f"[result] {visible(summary(event), newlines=False)}"
+    return [
+        _styled(row, style, color=color) for row in (head, *_rows(_shown(event.result), columns))
+    ]
+
+
+def output_rows(text: str, columns: int, *, color: bool) -> list[str]:
+    """Return the rows of something that a running tool printed, escaped."""
+    lines = text.removesuffix("\n").split("\n")
+    return [_styled(row, DIM, color=color) for row in _rows(lines, columns)]
+
+
+def _shown(result: ToolResult) -> list[str]:
+    lines = result.text.rstrip("\n").split("\n")
+    more = len(lines) - _LINES
+    return [*lines[:_LINES], f"... {plural(more, 'more line')}"] if more > 0 else lines
+
+
+def _rows(lines: list[str], columns: int) -> list[str]:
+    """Escape lines and cut each where the terminal would break it."""
+    width = max(8, columns - 3)
+    rows = []
+    for line in lines:
+        text = visible(line[: 4 * width].expandtabs(8), newlines=False)
+        rows.append("  " + (text if len(text) <= width else text[: width - 1] + "…"))
+    return rows
+
+
+def _styled(row: str, style: str, *, color: bool) -> str:
+    return f"\x1b[{style}m{row}\x1b[0m" if color else row

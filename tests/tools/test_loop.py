@@ -1,0 +1,105 @@
+"""The loop with a real engine, the shipped model and a store on disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from tests.support.talk import load
+
+from palaver import assemble, demo
+from palaver.chat.decide import AwaitUser
+from palaver.chat.front import Front
+from palaver.chat.run import run_turn
+from palaver.config import settings
+from palaver.conversation import Conversation
+from palaver.core.errors import UserError
+from palaver.core.events import Event, ToolFinished
+from palaver.core.generation import Sampling
+from palaver.core.messages import user
+from palaver.models.local import LocalModel
+from palaver.sessions.background import AsyncStore
+
+GREEDY = Sampling(max_tokens=100, temperature=0.0)
+
+
+@pytest.fixture
+def place(tmp_path):
+    folder = tmp_path / "ws"
+    (folder / "docs").mkdir(parents=True)
+    (folder / "docs" / "a.md").write_text("alpha\n")
+    (folder / "notes.txt").write_text("hello there\nsecond line\n")
+    return folder
+
+
+@asynccontextmanager
+async def talking(folder: Path) -> AsyncIterator[tuple[LocalModel, Conversation]]:
+    model = await load(folder, model=demo.path(), context=2048)
+    store = await AsyncStore.open(folder / "palaver.db")
+    try:
+        yield model, await Conversation.create(store, None, None)
+    finally:
+        await model.close()
+        await store.close()
+
+
+async def say(
+    model: LocalModel, log: Conversation, place: Path, text: str, tools: str = "auto"
+) -> list[Event]:
+    events: list[Event] = []
+    shop = assemble.workshop(settings.Settings(tools=tools), model, place)
+    await log.append(user(text))
+    ended = await run_turn(log, model, shop, GREEDY, Front(events.extend))
+    assert ended == AwaitUser("answered")
+    return events
+
+
+def results(events: list[Event]) -> list[tuple[str, str]]:
+    return [(e.result.name, e.result.text) for e in events if isinstance(e, ToolFinished)]
+
+
+def test_the_shipped_model_lists_and_reads_and_only_new_tokens_are_read(tmp_path, place):
+    async def run() -> None:
+        async with talking(tmp_path) as (model, log):
+            first = await say(model, log, place, "list the files")
+            assert results(first) == [("list_files", "docs/\nnotes.txt")]
+            second = await say(model, log, place, "read notes.txt")
+            assert results(second) == [("read_file", "hello there\nsecond line\n")]
+            third = await say(model, log, place, "what is in docs/?")
+            assert results(third) == [("list_files", "a.md")]
+            assert log.rows[-1].entry.text.endswith("a.md")
+            made = [row.generation for row in log.rows if row.generation]
+            assert len(made) == 6
+            held = 0
+            for generation in made:
+                timings = generation.timings
+                # All that was cached is reused but the last id, which no one has read yet.
+                assert timings.reused >= held - 1
+                held = timings.reused + timings.prefilled + timings.decoded
+                assert generation.exact
+            assert max(g.timings.prefilled for g in made[1:]) <= 24
+
+    asyncio.run(run())
+
+
+def test_which_tools_are_on(tmp_path):
+    async def run() -> None:
+        async with talking(tmp_path) as (model, _log):
+
+            def names(given: str) -> list[str]:
+                shop = assemble.workshop(settings.Settings(tools=given), model, tmp_path)
+                return [spec.name for spec in shop.specs]
+
+            assert set(names("auto")) == set(assemble.READING)
+            assert names("off") == []
+            assert names("read_file") == ["read_file"]
+            assert set(names("on")) > set(names("auto")) or len(names("on")) == len(names("auto"))
+            with pytest.raises(UserError, match="did you mean 'read_file'"):
+                names("read_fil")
+            without = assemble.workshop(settings.Settings(), None, tmp_path)
+            assert without.specs == ()
+
+    asyncio.run(run())
