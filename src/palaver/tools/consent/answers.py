@@ -1,0 +1,116 @@
+"""What the user is shown when asked, and the rule that an answer stands for. All pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+
+import msgspec
+from msgspec import Struct
+
+from palaver.core.messages import ToolCall
+from palaver.core.tool import Deny, ToolSpec, Verdict
+from palaver.tools.consent.calls import Reading, State, UnreadableError, read_call
+from palaver.tools.consent.rules import Rule, exactly
+
+_LONG = 30  # blanks in a row that may push what follows out of sight
+
+
+class Question(Struct, frozen=True):
+    """What to show before a call runs; all of it untrusted text, to be escaped by who shows it.
+
+    `text` is the whole command or diff: show it to its end. `notes` say what an eye may miss.
+    `digest` belongs to these bytes: run only what has the same.
+    """
+
+    title: str
+    text: str
+    notes: tuple[str, ...]
+    digest: str
+
+
+def question(call: ToolCall, state: State, preview: str, verdict: Verdict) -> Question:
+    """Make the question for a call; `preview` is what its tool says will happen."""
+    notes = [*_size(preview), *_odd(preview)]
+    if not isinstance(verdict, Deny) and verdict.network:
+        notes.append("it may use the network")
+    if not state.sandboxed:
+        notes.append("it runs without a sandbox")
+    title = f"{call.name} in {state.folder or state.root}"
+    return Question(title, preview, tuple(notes), digest(call, state, preview, verdict))
+
+
+def digest(call: ToolCall, state: State, preview: str, verdict: Verdict) -> str:
+    """Return a hash of all that decides what runs: made when asked, and again before it runs."""
+    network = not isinstance(verdict, Deny) and verdict.network
+    what = (call.name, call.arguments, preview, state.root, state.folder, network, state.sandboxed)
+    data = msgspec.json.encode([t.encode("utf-8", "surrogatepass").hex() if isinstance(t, str)
+                                else t for t in what])  # fmt: skip
+    return hashlib.sha256(data).hexdigest()
+
+
+def _size(text: str) -> list[str]:
+    lines = text.count("\n") + 1
+    notes = [f"{lines:,} lines, {len(text):,} characters"] if lines > 1 or len(text) > 200 else []
+    if gap := re.search(rf"[^\S\n]{{{_LONG},}}(?=\S)|\n{{{_LONG},}}(?=.)", text):
+        notes.append(f"{len(gap[0])} blanks in a row, with more text behind them")
+    return notes
+
+
+def _odd(text: str) -> list[str]:
+    """Name letters that look like others: those of another script in a word with Latin ones."""
+    found: dict[str, None] = {}
+    for word in re.findall(r"[^\W\d_]+", text):
+        if not word.isascii() and re.search(r"[A-Za-z]", word):
+            found |= dict.fromkeys(
+                c for c in word if not unicodedata.name(c, "?").startswith(_LATIN)
+            )
+    found |= dict.fromkeys(c for c in text if not c.isprintable() and c not in "\n\t")
+    return [f"U+{ord(c):04X} {unicodedata.name(c, 'unnamed')}" for c in list(found)[:10]]
+
+
+_LATIN = ("LATIN", "COMBINING")
+
+
+def rule_for(call: ToolCall, spec: ToolSpec, state: State, verdict: Verdict) -> Rule | None:
+    """Return the rule that "for this session" and "always" stand for, None if there is none."""
+    try:
+        reading = read_call(call, spec, state)
+    except UnreadableError:
+        return None
+    return rule_of(reading, state, not isinstance(verdict, Deny) and verdict.network)
+
+
+def rule_of(reading: Reading, state: State, network: bool) -> Rule | None:
+    """Make the narrowest rule that allows a call again, in this folder alone.
+
+    A shell line by its whole text, files by their paths, any other call by its tool. There is
+    none where it would not help: against a taint, and for code that looks destructive.
+    """
+    doubts = {doubt for part in reading.parts for doubt, _ in part.doubts}
+    leaves = network or not state.sandboxed or any(part.kind == "send" for part in reading.parts)
+    paths = {path for part in reading.parts for path in part.paths}
+    even = tuple(sorted(doubts))
+    if state.tainted and leaves:
+        return None
+    rule = Rule("allow", exactly(reading.tool), folder=reading.folder, source="your answer")
+    if reading.line is not None:
+        rule = _with(rule, line=reading.line, network=network, even=even)
+    elif reading.parts and all(part.sure for part in reading.parts):
+        rule = _with(rule, path=tuple(sorted(paths)), even=even)
+    elif doubts:
+        return None
+    return rule if _written(rule) else None
+
+
+def _with(rule: Rule, **changes: object) -> Rule:
+    return msgspec.structs.replace(rule, **changes)
+
+
+def _written(rule: Rule) -> bool:
+    try:
+        str(rule).encode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair stands in no file
+        return False
+    return True
