@@ -1,166 +1,20 @@
-"""Turns with tools: each call one result, in every case, and nothing run twice after a kill."""
+"""Turns with tools: each call one result, in every case."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import Counter
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from tests.support.bench import Bench, Paper, Script, calls, texts
 
 from palaver.chat import run
-from palaver.chat.calls import open_calls
-from palaver.chat.decide import AwaitUser, Generate, Rules, next_step
+from palaver.chat.decide import AwaitUser, next_step
 from palaver.chat.front import NOBODY, Answer, Front, Question
-from palaver.chat.work import Workshop
-from palaver.core.events import Event, MessageDone, StateChanged, ToolFinished, ToolStarted
-from palaver.core.generation import Generation, Sampling
-from palaver.core.log import Approval, CallStarted, Entry, Row, visible
-from palaver.core.messages import Message, Text, ToolCall, ToolResult, user
-from palaver.core.model import Count
-from palaver.core.tool import Allow, Ask, ToolContext, ToolError, ToolSpec
-from palaver.tools.toolbox import Box
-
-FREE = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": []}
-
-
-class Probe:
-    """A tool that notes when it ran."""
-
-    def __init__(self, name: str, *, reads: bool = False) -> None:
-        self.spec = ToolSpec(name, "a probe", FREE, reads)
-        self.ran: list[int] = []
-        self.running = self.most = self.ended = 0
-
-    async def call(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
-        number = arguments.get("n", 0)
-        self.ran.append(number)
-        self.running += 1
-        self.most = max(self.most, self.running)
-        try:
-            if number == 13:
-                raise ToolError("error: bad luck")
-            if number == 14:
-                raise ZeroDivisionError("our fault")
-            if number == 99:
-                ctx.emit("half a line")
-                await asyncio.sleep(60)
-            await asyncio.sleep(0.002 * (5 - number % 5))
-            return "x" * 5000 if number == 50 else f"did {number}"
-        finally:
-            self.running -= 1
-            self.ended += 1
-
-    async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
-        if arguments.get("n") == 17:
-            raise ToolError("error: it would fail")
-        return f"{self.spec.name} {arguments}"
-
-
-class Killed(BaseException):
-    """Stands for kill -9: nothing after it is written."""
-
-
-class Paper:
-    """A log in memory; `dies_at` ends the program with that append."""
-
-    def __init__(self, *entries: Entry) -> None:
-        self.rows = [Row(i, 1, None, 0.0, entry) for i, entry in enumerate(entries)]
-        self.left: int | None = None
-
-    async def path(self) -> list[Row]:
-        return list(self.rows)
-
-    async def append(self, entry: Entry, generation: Generation | None = None) -> Row:
-        await asyncio.sleep(0)
-        if self.left is not None:
-            self.left -= 1
-            if self.left < 0:
-                raise Killed
-        self.rows.append(Row(len(self.rows), 1, None, 0.0, entry, generation))
-        return self.rows[-1]
-
-    async def journal(self, kind: str, text: str) -> None:
-        await asyncio.sleep(0)
-
-    def entries(self, kind: type) -> list[Any]:
-        return [row.entry for row in self.rows if isinstance(row.entry, kind)]
-
-    def results(self) -> list[ToolResult]:
-        return [p for m in self.entries(Message) for p in m.parts if isinstance(p, ToolResult)]
-
-
-class Script:
-    """A model that gives these answers, then says "done"."""
-
-    name = "script"
-
-    def __init__(self, *answers: Message, refuses_typed: bool = False) -> None:
-        self._answers = list(answers)
-        self.seen: list[list[Message]] = []
-        self._refuses = refuses_typed
-
-    async def respond(self, rows: Sequence[Row], tools: object, sampling: object):
-        self.seen.append([row.entry for row in rows])
-        await asyncio.sleep(0)
-        answer = self._answers.pop(0) if self._answers else said("done")
-        yield MessageDone(answer, Generation("e", "m"))
-
-    async def count(self, rows: Sequence[Row], tools: object) -> Count:
-        if self._refuses:
-            from palaver.core.errors import UserError
-
-            raise UserError("roles must alternate")
-        return Count(1, 100, True)
-
-
-def said(text: str) -> Message:
-    return Message("assistant", (Text(text),), "end")
-
-
-def calls(*made: tuple[str, int] | ToolCall, stop: Any = "end") -> Message:
-    parts = [
-        m if isinstance(m, ToolCall) else ToolCall(f"call_{i}", m[0], json.dumps({"n": m[1]}))
-        for i, m in enumerate(made, 1)
-    ]
-    return Message("assistant", tuple(parts), stop)
-
-
-class Bench:
-    """A log, tools "look" and "change", and a user who answers as told."""
-
-    def __init__(self, log: Paper, *, answer: Answer | None = None, asks: bool = False) -> None:
-        self.log = log
-        self.look, self.change = Probe("look", reads=True), Probe("change")
-        self.asked: list[Question] = []
-        self.events: list[Event] = []
-        self.answer = answer or Answer(allowed=True)
-
-        def judge(_call: ToolCall, spec: ToolSpec) -> Allow | Ask:
-            return Ask("it changes things") if asks and not spec.reads else Allow()
-
-        self.shop = Workshop(Box([self.look, self.change], judge), Path("/"), longest=1000)
-
-        async def ask(question: Question) -> Answer:
-            self.asked.append(question)
-            return self.answer
-
-        self.front = Front(self.events.extend, ask)
-
-    def turn(self, model: Script, **given: Any) -> AwaitUser:
-        async def work() -> AwaitUser:
-            return await run.run_turn(self.log, model, self.shop, Sampling(), self.front, **given)
-
-        return asyncio.run(work())
-
-
-def texts(log: Paper) -> list[str]:
-    return [result.text for result in log.results()]
+from palaver.core.events import StateChanged, ToolFinished, ToolStarted
+from palaver.core.generation import Sampling
+from palaver.core.log import Approval, CallStarted, Row, visible
+from palaver.core.messages import ToolCall, ToolResult, user
 
 
 def test_calls_run_and_the_answer_to_their_results_ends_the_turn():
@@ -338,75 +192,3 @@ def test_a_stopped_or_broken_answer_runs_nothing_one_cut_at_the_limit_does():
     cut = ToolCall("call_2", "look", '{"n": 1', "the call was cut off")
     assert bench.turn(Script(calls(("look", 1), cut, stop="length"))) == AwaitUser("answered")
     assert (bench.look.ran, len(bench.log.results())) == ([1], 2)
-
-
-one_call = st.one_of(
-    st.tuples(st.sampled_from(["look", "change", "nothing"]), st.sampled_from([1, 2, 13, 14, 50])),
-    st.just(ToolCall("call_x", "look", '{"n"', "cut off")),
-)
-scripts = st.lists(st.lists(one_call, min_size=1, max_size=4), min_size=1, max_size=3)
-
-
-def unique(answer: list[Any]) -> Message:
-    made = calls(*answer)
-    parts = [ToolCall(f"call_{i}", p.name, p.arguments, p.error) for i, p in enumerate(made.parts)]
-    return Message("assistant", tuple(parts), "end")
-
-
-@settings(deadline=None, max_examples=150)
-@given(scripts, st.integers(0, 25), st.booleans(), st.booleans())
-def test_killed_anywhere_it_resumes_and_runs_nothing_twice(script, dies_at, asks, again):
-    """The answer to "run it again?" is `again`; with False nothing at all may run twice."""
-    log = Paper(user("go"))
-    answers = [unique(answer) for answer in script]
-    first = Bench(log, asks=asks)
-    log.left = dies_at
-    try:
-        first.turn(Script(*answers))
-        died = False
-    except Killed:
-        died = True
-    log.left = None
-    had = list(log.results())
-    under_way = sum(call.started and call.approval is None for call in open_calls(log.rows))
-    given_so_far = sum(bool(m.calls) for m in log.entries(Message))
-    second = Bench(log, asks=asks, answer=Answer(allowed=again))
-    assert second.turn(Script(*answers[given_so_far:])) == AwaitUser("answered")
-    assert log.results()[: len(had)] == had
-    assert sum(q.interrupted for q in second.asked) == under_way
-    for message in log.entries(Message):
-        assert len({call.id for call in message.calls}) == len(message.calls)
-    made = sum(len(m.calls) for m in log.entries(Message))
-    assert len(log.results()) == made
-    started = len(log.entries(CallStarted))
-    ran = sum(len(b.look.ran) + len(b.change.ran) for b in (first, second))
-    assert ran <= started
-    if not again:
-        assert started <= made
-    assert died or not had or second.asked == []
-
-
-logs = st.lists(
-    st.one_of(
-        st.sampled_from([user("hi"), said("ho"), calls(("look", 1), ("change", 2))]),
-        st.builds(Approval, st.sampled_from(["call_1", "call_2"]), st.booleans(), st.just("once")),
-        st.builds(CallStarted, st.sampled_from(["call_1", "call_2", "odd"]), st.just("look")),
-        st.builds(
-            lambda i, stop: Message("tool", (ToolResult(i, "look", "r"),), stop),
-            st.sampled_from(["call_1", "call_2", "odd"]),
-            st.sampled_from([None, "cancelled"]),
-        ),
-    ),
-    max_size=12,
-)
-
-
-@given(logs)
-def test_every_log_has_one_next_step(entries):
-    rows = [Row(i, 1, None, 0.0, entry) for i, entry in enumerate(entries)]
-    rules = Rules(lambda _call: Allow(), frozenset({"look"}))
-    assert next_step(rows, rules) == next_step(rows, rules)
-    if isinstance(next_step(rows, rules), Generate) and not any(
-        isinstance(e, Message) and e.role == "user" for e in entries[-1:]
-    ):
-        assert not open_calls(rows)
