@@ -148,10 +148,13 @@ def _spoken(path: Path) -> Iterator[tuple[str, str]]:
     from palaver.assemble import engine_options, make_format
     from palaver.config.settings import Settings
     from palaver.engines.llama_cpp.describe import describe
+    from palaver.formats.template import TemplateFormat
 
     fmt = make_format(describe(engine_options(Settings(model=str(path), threads=1))))
     yield "replies", fmt.replies
-    yield "takes", ", ".join(fmt.capabilities.words()) or "users' and assistants' messages alone"
+    if isinstance(fmt, TemplateFormat):
+        words = fmt.capabilities.words()
+        yield "takes", ", ".join(words) or "users' and assistants' messages alone"
 
 
 def _count(n: int) -> str:
