@@ -80,7 +80,13 @@ def history(model: Path, tokens: int) -> Iterator[tuple[Path, Built]]:
     kept = _folder(model, tokens)
     if not (kept / BUILT).exists():
         shutil.rmtree(kept, ignore_errors=True)
-        _build(kept, model, tokens)
+        made = cache_folder() / f"b{os.getpid()}"  # short: a socket stands below it
+        print(f"reading {tokens} tokens once; they are kept in {kept}", flush=True)
+        try:
+            _build(made, model, tokens)
+            made.rename(kept)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
     copy = cache_folder() / f"h{os.getpid()}"  # short: a socket stands below it
     try:
         shutil.copytree(kept, copy, copy_function=_copy)
@@ -99,7 +105,6 @@ def _copy(source: str, target: str) -> None:
 
 def _build(home: Path, model: Path, tokens: int) -> None:
     home.mkdir(parents=True)
-    print(f"reading {tokens} tokens once; they are kept in {home}", flush=True)
     env = environment(home)
     given = flags(model, tokens)
     chat = Chat(env, *given, "--no-save", shared=True)

@@ -99,6 +99,8 @@ def complete(
             first = first or now
             if b'"stop":true' not in piece or not last:
                 last = now
+    if b"data: " not in data:
+        raise SystemExit(f"the engine sent no answer: {bytes(data)[:500]!r}")
     final = json.loads(data[data.rindex(b"data: ") + 6 : data.rindex(b"}") + 1])
     t = final["timings"]
     return Stream(first - began, last - began, t["predicted_n"], t["cache_n"], t["prompt_n"])

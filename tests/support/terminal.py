@@ -31,9 +31,13 @@ def tiny() -> Path:
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return an environment in which palaver's files stand under `home`."""
+    """Return an environment in which palaver's files stand under `home`.
+
+    Answers are greedy where nothing else is asked for: sampled noise can end at any token.
+    """
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
-    return kept | {"PALAVER_HOME": str(home), "TERM": "xterm-256color"} | more
+    own = {"PALAVER_HOME": str(home), "PALAVER_TEMPERATURE": "0", "TERM": "xterm-256color"}
+    return kept | own | more
 
 
 class Terminal:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -117,6 +119,29 @@ async def test_a_full_disk_between_turns_ends_nothing(tmp_path, monkeypatch):
         assert roles(chat) == "uaua", chat.screen.lines
     assert not faults
     assert not any("stopped" in line or "error" in line for line in chat.screen.lines)
+
+
+@in_loop
+async def test_a_turn_that_comes_while_the_state_is_saved_waits_for_it(tmp_path, monkeypatch):
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, found: faults.append(found))
+    monkeypatch.setattr(upkeep, "_SETTLED", 0.0)
+    monkeypatch.setattr(upkeep, "_IDLE", 0.5)
+    async with chatting(tmp_path, monkeypatch) as chat:
+        await handle(chat, "one " * 300)
+        engine = chat.model.engine._child.process
+        engine.send_signal(signal.SIGSTOP)  # so the saving takes as long as we like
+        try:
+            await until(chat.model.cache.busy.locked)
+            await asyncio.sleep(0.1)
+            await chat.upkeep.settle()
+            gc.collect()  # nothing but the upkeep holds what waits for the engine
+            assert chat.model.cache.busy.locked()
+        finally:
+            engine.send_signal(signal.SIGCONT)
+        await handle(chat, "two")
+        assert roles(chat) == "uaua", chat.screen.lines
+    assert not faults
 
 
 @in_loop

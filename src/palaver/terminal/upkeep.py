@@ -25,6 +25,7 @@ class Upkeep:
         self._chat = chat
         self._idle: asyncio.Task[None] | None = None
         self._reviving: asyncio.Task[bool] | None = None
+        self._saving: asyncio.Task[None] | None = None  # held: asyncio itself would drop it
 
     # -- the engine ----------------------------------------------------------------------
 
@@ -95,7 +96,9 @@ class Upkeep:
         with suppress(PalaverError, OSError):
             await self._chat.conversation.store.run(Store.tidy)
         await asyncio.sleep(_IDLE)
-        await asyncio.shield(self._save())
+        if self._saving is None or self._saving.done():
+            self._saving = asyncio.create_task(self._save())
+        await asyncio.shield(self._saving)  # a turn that comes meanwhile waits for the cache
 
     async def _mind_threads(self) -> None:
         model = self._chat.model
