@@ -8,7 +8,6 @@ import json
 import socket
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -16,7 +15,7 @@ import msgspec
 import pytest
 
 from palaver import demo
-from palaver.demo import chat, phrasings, values
+from palaver.demo import chat
 from palaver.demo.dialogues import Dialogue, dialogues, plain
 from palaver.demo.evaluate import Reply, parse
 from palaver.demo.render import TEMPLATE, render, segments
@@ -26,7 +25,6 @@ from palaver.formats.template import TemplateFormat
 
 HELD = list(itertools.islice(dialogues(11, held_out=True), 40))
 TRAINING = list(itertools.islice(dialogues(12), 300))
-HAND = Path(__file__).parent.parent / "data" / "handwritten.jsonl"
 
 
 def as_tools(dialogue: Dialogue) -> list[dict[str, Any]]:
@@ -186,50 +184,6 @@ def test_it_calls_a_tool_that_is_offered_and_no_other(server: Server) -> None:
     ][0]["message"]["tool_calls"]
     assert [c["function"]["name"] for c in calls] == ["python"]
     assert json.loads(calls[0]["function"]["arguments"]) == {"code": "print(17*23)"}
-
-
-def test_held_out_words_are_in_no_training_dialogue_and_no_phrasing() -> None:
-    held = set(values.words(True))
-    assert len(held) > 200
-    tables = (chat.PROMPTS, phrasings.CALLS, phrasings.FIXED)
-    texts = [p for t in tables for patterns in t.values() for p in patterns]
-    texts += [
-        *chat.ANSWERS.values(),
-        *chat.SCOPE,
-        *chat.REPEAT,
-        *chat.TELL_NAME,
-        *chat.SYSTEMS,
-        *phrasings.IMPOSSIBLE,
-    ]
-    used = {
-        w
-        for text in texts
-        for w in text.replace("[", " ").replace("]", " ").replace("|", " ").split()
-    }
-    assert not held & used
-
-
-def test_the_generator_writes_no_prompt_that_was_written_by_hand() -> None:
-    hand = {
-        json.loads(line)["prompt"].lower().rstrip(".!?")
-        for line in HAND.read_text("utf-8").splitlines()
-    }
-    assert len(hand) >= 150
-    made = {
-        m.text.lower().rstrip(".!?")
-        for d in itertools.islice(dialogues(99), 5000)
-        for m in d.messages
-        if m.role == "user"
-    }
-    assert not hand & made
-
-
-def test_dialogues_follow_from_their_seed() -> None:
-    again = list(itertools.islice(dialogues(12), 300))
-    assert [d.messages for d in again] == [d.messages for d in TRAINING]
-    assert [d.messages for d in itertools.islice(dialogues(13), 300)] != [
-        d.messages for d in TRAINING
-    ]
 
 
 def test_a_call_is_read_with_its_arguments_and_a_broken_one_without() -> None:

@@ -12,7 +12,8 @@ from torch import Tensor
 from palaver.demo.dialogues import Dialogue, dialogues
 from palaver.demo.render import segments
 
-SHORT, LONG = 256, 512  # tokens of a row
+LENGTHS = (128, 256, 128, 512, 256, 128, 256, 256)  # tokens of a row, step by step
+SHORTER = {128: 0, 256: 128, 512: 256}  # what fits there is left to shorter rows
 IGNORE = -100
 
 
@@ -45,7 +46,7 @@ def encode(tokenizer: Any, many: list[Dialogue]) -> list[tuple[list[int], list[b
 def batch(tokenizer: Any, seed: int, budget: int, length: int, dense: float) -> Batch:
     """Draw conversations and pack them into `budget // length` rows.
 
-    Long rows are for the conversations that fit no short one, filled up with others.
+    Long rows are for the conversations that fit no shorter one, filled up with others.
     """
     rows = budget // length
     ids = torch.zeros(rows, length, dtype=torch.long)
@@ -55,7 +56,7 @@ def batch(tokenizer: Any, seed: int, budget: int, length: int, dense: float) -> 
     misses = 0
     for number, (one, marks) in enumerate(_stream(tokenizer, seed, dense), 1):
         size = len(one)
-        if size > length or (length > SHORT >= size and sum(used) < 0.6 * budget):
+        if size > length or (SHORTER[length] >= size and sum(used) < 0.6 * budget):
             continue
         row = next((r for r in range(rows) if used[r] + size <= length), None)
         if row is None:

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from msgspec import Struct
 
 from palaver.core.messages import Message, Text, ToolCall, ToolResult, assistant, system, user
 from palaver.core.tool import ToolSpec
-from palaver.demo.chat import (
-    ANSWERS,
-    DECLINE,
-    OUT_OF_SCOPE,
+from palaver.demo.chat import ANSWERS, DECLINE, OUT_OF_SCOPE, SYSTEMS
+from palaver.demo.phrasings import (
+    BARRED,
+    IMPOSSIBLE,
     PROMPTS,
     REPEAT,
     SCOPE,
-    SYSTEMS,
     TELL_NAME,
+    bare,
+    phrase,
 )
-from palaver.demo.phrasings import IMPOSSIBLE, QUESTION_LEADS, phrase
 from palaver.demo.requests import TOOLS, Request, fill, quoted, request, spec
 from palaver.demo.results import result
 from palaver.demo.values import ADJECTIVES, CITIES, PLACES, THINGS, VERBS, Values, held
@@ -60,13 +60,7 @@ class Writer:
         return self._say(f"chat.{kind}", self._polish(PROMPTS[kind]), ANSWERS[kind])
 
     def _polish(self, patterns: tuple[str, ...]) -> str:
-        rng, text = self.rng, phrase(self.rng, patterns)
-        if rng.random() < 0.06 and text[0] != "/":
-            leads = (*QUESTION_LEADS, "please ", "please, ", "can you tell me, ")
-            text = rng.choice(leads) + text
-        if rng.random() < 0.05:
-            text += rng.choice((" please", ", please", " then", " by the way", ", friend", " now"))
-        return fill(rng, text, {})
+        return fill(self.rng, phrase(self.rng, patterns), {})
 
     def tell_name(self) -> None:
         """Write a user who says what they are called."""
@@ -87,17 +81,21 @@ class Writer:
         if self.rng.random() < 0.1:
             text = " ".join(self.values.word() for _ in range(self.rng.randint(2, 6)))
         else:
-            text = self._general(phrase(self.rng, SCOPE))
+            text = self._general(SCOPE)
         self._say("scope", text, OUT_OF_SCOPE)
 
     def impossible(self) -> None:
         """Write a request that none of the tools can fulfil."""
-        self._say("impossible", self._general(phrase(self.rng, IMPOSSIBLE)), DECLINE)
+        self._say("impossible", self._general(IMPOSSIBLE), DECLINE)
 
-    def _general(self, text: str) -> str:
+    def _general(self, patterns: tuple[str, ...]) -> str:
         lists = {"place": PLACES, "thing": THINGS, "adj": ADJECTIVES, "verb": VERBS, "city": CITIES}
-        slots = {k: partial(self._side, v) for k, v in lists.items()}
-        return fill(self.rng, text, {**slots, "n": self.values.number, "name": self.values.name})
+        slots: dict[str, Callable[[], str]] = {"n": self.values.number, "name": self.values.name}
+        slots |= {k: partial(self._side, v) for k, v in lists.items()}
+        while True:
+            text = fill(self.rng, phrase(self.rng, patterns), slots)
+            if bare(text) not in BARRED:
+                return text
 
     def _side(self, choices: tuple[str, ...]) -> str:
         mine = tuple(c for c in choices if held(c) == self.values.held_out)
@@ -123,15 +121,15 @@ class Writer:
     def turn(self) -> None:
         """Write one user turn of any kind."""
         roll = self.rng.random()
-        if roll < 0.37:
+        if roll < 0.35:
             self.ask(request(self.values))
-        elif roll < 0.77:
+        elif roll < 0.7:
             self.chat("noname" if self.name and self.rng.random() < 0.5 else None)
-        elif roll < 0.87:
+        elif roll < 0.86:
             self.scope()
         elif roll < 0.93:
             self.impossible()
-        elif roll < 0.96:
+        elif roll < 0.97:
             self.repeat()
         else:
             self.tell_name()

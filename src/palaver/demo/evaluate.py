@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 import time
@@ -22,6 +23,7 @@ from palaver.core.messages import Message, user
 from palaver.core.tool import ToolSpec
 from palaver.demo.chat import ANSWERS, DECLINE, OUT_OF_SCOPE
 from palaver.demo.dialogues import dialogues
+from palaver.demo.phrasings import bare
 from palaver.demo.render import render
 from palaver.demo.requests import TOOLS
 from palaver.formats.parsers.hermes import HermesParser
@@ -140,6 +142,32 @@ def hand_written(path: Path) -> Iterator[Case]:
         skills = ("hand-written", f"hand-written.{row['kind']}")
         tools = tuple(TOOLS[n] for n in names)
         yield Case(skills, (user(row["prompt"]),), tools, tuple(texts), calls)
+
+
+_SUM = re.compile(
+    r"[(\d][\d.,()%^*/+x×÷ -]*|(?:plus|minus|times|over|less|squared|cubed|divided by|multiplied by"
+    r"|to the power of|percent of)\b"
+)
+
+
+def wordings(path: Path) -> set[int]:
+    """Return checksums of the prompts written by hand, as they are and with values taken out.
+
+    They stand in `phrases/barred.txt`: the generator may write none of these wordings.
+    """
+    found: set[int] = set()
+    for line in path.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        found.add(bare(row["prompt"]))
+        for arguments in row.get("accept", ()):
+            text = row["prompt"]
+            for value in sorted((str(v) for v in arguments.values()), key=len, reverse=True):
+                text = text.replace(value, "{v}")
+            found.add(bare(text))
+            if row["tool"] == "python":
+                text = re.sub(r"(\{v\}\s*)+", "{v} ", _SUM.sub("{v}", text.lower()))
+                found.add(bare(text))
+    return found
 
 
 def measure(

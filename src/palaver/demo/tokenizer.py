@@ -40,11 +40,11 @@ JOINTS = (
 def phrase_words() -> Counter[str]:
     """Count the words of prompts and answers, which are written with their space as one token."""
     texts: list[str] = [*chat.ANSWERS.values(), chat.DECLINE, chat.OUT_OF_SCOPE, *chat.SYSTEMS] * 2
-    for table in (chat.PROMPTS, phrasings.CALLS, phrasings.FIXED):
+    for table in (phrasings.PROMPTS, phrasings.CALLS, phrasings.FIXED):
         for patterns in table.values():
             texts += patterns
-    texts += [*chat.TELL_NAME, *chat.REPEAT, *chat.SCOPE, *phrasings.IMPOSSIBLE]
-    texts += [*phrasings.PREFIXES * 3, *phrasings.SUFFIXES * 3]
+    texts += [*phrasings.TELL_NAME, *phrasings.REPEAT, *phrasings.SCOPE, *phrasings.IMPOSSIBLE]
+    texts += [*phrasings.PREFIXES, *phrasings.SUFFIXES]
     texts += [
         "The result is The output begins with The file says The first match is in That failed"
     ] * 9

@@ -19,14 +19,15 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 from palaver.demo import tokenizer as tokens
-from palaver.demo.batches import IGNORE, LONG, SHORT, Batch, batch
+from palaver.demo.batches import IGNORE, LENGTHS, Batch, batch
 from palaver.demo.model import Shape, Tiny, write_copying
 from palaver.demo.optimizer import Optimizer
 
 SAVE_EVERY = 120.0  # seconds
 WARM_UP = 30  # steps
+PAUSE = 10.0  # seconds: what a step takes beyond that (the machine slept) is not counted
 FIRST = 3.0  # weight of the first token of a reply
-LEARNED, SPACED = 1500, 900  # merges, "space + word" tokens
+LEARNED, SPACED = 1500, 1050  # merges, "space + word" tokens
 
 
 class Clock:
@@ -128,12 +129,14 @@ def _loop(
 ) -> None:
     rank, last_saved, start = optimizer.rank, time.monotonic(), time.monotonic()
     while clock.progress() < 1:
-        length = LONG if clock.step % 8 == 3 else SHORT
+        length = LENGTHS[clock.step % len(LENGTHS)]
         seed = (options.seed * 1_000_003 + clock.step) * 64 + rank
         data = batch(tokenizer, seed, options.tokens, length, clock.dense())
         loss, count, right = loss_of(model, body, data, clock.device)
         loss.backward()
-        totals = torch.tensor([float(data.tokens), float(right), time.monotonic() - start])
+        totals = torch.tensor(
+            [float(data.tokens), float(right), min(PAUSE, time.monotonic() - start)]
+        )
         start = time.monotonic()
         # the totals travel in the same sum as the gradients, so that all processes agree
         summed = loss.detach()[None].cpu()
@@ -169,7 +172,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=0, help="how many steps to train")
     parser.add_argument("--rate", type=float, default=1.0, help="factor of the learning rates")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tokens", type=int, default=2560, help="tokens of a step, each process")
+    parser.add_argument("--tokens", type=int, default=4096, help="tokens of a step, each process")
     parser.add_argument("--processes", type=int, default=1 if torch.cuda.is_available() else 2)
     parser.add_argument("--compile", action="store_true", help="use a C++ compiler for more speed")
     options = parser.parse_args()
