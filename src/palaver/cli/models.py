@@ -175,6 +175,26 @@ def _memory(model: Gguf) -> Iterator[str]:
         yield f"  {need.context:>9,} tokens  {_size(need.total):>9}  ({parts})"
 
 
+@_models.command()
+@click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
+def vocabulary(checkpoint: Path | None) -> None:
+    """Print the folder of gpt-oss's vocabulary file, for TIKTOKEN_ENCODINGS_BASE.
+
+    It is what that variable names already, else made of CHECKPOINT (a GGUF, a tokenizer.json or
+    its folder), else what was made before, else downloaded. Chatting does not need it.
+    """
+    from palaver.config import environment
+    from palaver.config.paths import data_dir
+    from palaver.engines import o200k
+
+    base = environment.encodings_base()
+    with _progress(o200k.FILE) as report:
+        folder = o200k.find(
+            data_dir() / "vocabulary", base=base, checkpoint=checkpoint, progress=report
+        )
+    _say(str(folder))
+
+
 @contextmanager
 def _progress(name: str) -> Iterator[Callable[[str, int, int], None]]:
     """Show how far a download is: a bar on a terminal, a line a tenth elsewhere."""

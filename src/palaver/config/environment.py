@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 # An engine's process gets these and nothing else: no keys, no tokens.
 _FOR_ENGINES = (
@@ -30,6 +31,12 @@ def dumb_terminal() -> bool:
 def editor() -> str:
     """Return the user's editor."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+
+
+def encodings_base() -> Path | None:
+    """Return the folder that TIKTOKEN_ENCODINGS_BASE names, as tiktoken reads it."""
+    value = os.environ.get("TIKTOKEN_ENCODINGS_BASE")
+    return Path(value) if value else None
 
 
 def terminal_name() -> str:
