@@ -19,6 +19,7 @@ CHAT = [sys.executable, "-m", "palaver.cli.main", "-m", str(tiny()), "--threads"
 
 # A random model ends an answer by itself only by chance.
 ENDS = (*(word for letter in "aeo" for word in ("--stop", letter)), "--max-tokens", "900")
+SEED = ("--seed", "1")
 
 
 class Done:
@@ -26,16 +27,17 @@ class Done:
 
     def __init__(self, home: Path, *typed: str, args: tuple[str, ...] = ()) -> None:
         given = ["--context", "2048"] if "--context" not in args else []
-        limits = ["--max-tokens", "8", "--seed", "1"] if "--max-tokens" not in args else []
+        limits = ["--max-tokens", "8"] if "--max-tokens" not in args else []
+        seeded = {k: v for k, v in environment(home).items() if k != "PALAVER_TEMPERATURE"}
         done = subprocess.run(
-            [*CHAT, *given, *limits, *args],
+            [*CHAT, *given, *limits, *SEED, *args],
             input="\n".join(typed),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
             encoding="utf-8",
             errors="replace",
-            env=environment(home),
+            env=seeded,
             timeout=PATIENCE,
         )
         self.home, self.text, self.code = home, done.stdout, done.returncode
