@@ -55,6 +55,40 @@ def test_llama_cpp_gives_every_reply(server: Any, dialogue: dict[str, Any]) -> N
         assert got == [(c["name"], json.loads(c["arguments"])) for c in calls]
 
 
+@pytest.fixture(scope="module")
+def transformed() -> tuple[Any, Any]:
+    """The folder as transformers loads it; transformers is too big to be asked for by `dev`."""
+    pytest.importorskip("torch").set_num_threads(1)
+    transformers = pytest.importorskip("transformers")
+    folder = DATA / "palaver-nano"
+    return (
+        transformers.AutoTokenizer.from_pretrained(folder),
+        transformers.AutoModelForCausalLM.from_pretrained(folder).float().eval(),
+    )
+
+
+@pytest.mark.parametrize("dialogue", DIALOGUES, ids=lambda d: d["name"])
+def test_transformers_gives_every_token(transformed: Any, dialogue: dict[str, Any]) -> None:
+    tokenizer, model = transformed
+    tools = dialogue.get("tools")
+
+    def render(messages: list[dict[str, Any]], reply: bool) -> str:
+        return str(
+            tokenizer.apply_chat_template(
+                messages, tools=tools, add_generation_prompt=reply, tokenize=False
+            )
+        )
+
+    for at in replies(dialogue):
+        prompt = render(dialogue["messages"][:at], True)
+        whole = render(dialogue["messages"][: at + 1], False).removesuffix("\n")
+        assert whole.startswith(prompt)
+        wanted = tokenizer(whole[len(prompt) :], add_special_tokens=False)["input_ids"]
+        given = tokenizer(prompt, return_tensors="pt", add_special_tokens=False)
+        out = model.generate(**given, max_new_tokens=len(wanted) + 1, do_sample=False)
+        assert out[0, given["input_ids"].shape[1] :].tolist() == wanted
+
+
 def test_the_folder_holds_the_same_weights_as_the_gguf() -> None:
     gguf = pytest.importorskip("gguf")
     raw = (DATA / "palaver-nano" / "model.safetensors").read_bytes()
