@@ -186,6 +186,23 @@ def read(root: Path, path: str, most: int) -> bytes:
         return data
 
 
+def held(root: Path, path: str, most: int) -> bytes | None:
+    """Return what stands where `write` would write, `most` bytes and one at most; None where
+    nothing does. Raises ToolError."""
+    names = parts_of(root, path)
+    if not names:
+        raise ToolError(f"error: {path} is the folder itself")
+    with _named(path), _opened(os.open(root, _FOLDER)) as top:
+        try:
+            with _opened(open_beneath(top, names[:-1], _FOLDER)) as folder:
+                if _regular(folder, names[-1], path) is None:
+                    return None
+        except FileNotFoundError:
+            return None
+    with open_file(root, path) as fd, os.fdopen(fd, "rb", closefd=False) as file:
+        return file.read(most + 1)
+
+
 def write(root: Path, path: str, data: bytes) -> None:
     """Put `data` in the place of a file, whole or not at all; its mode and owner stay.
 

@@ -15,7 +15,7 @@ from palaver.tools.arguments import problem
 
 PACKAGE = "palaver.tools"
 # In the order in which a model is told of them; a name is a file in this folder.
-NAMES = ("read_file", "list_files")
+NAMES = ("read_file", "list_files", "search_files", "write_file", "apply_patch", "shell")
 Judge = Callable[[ToolCall, ToolSpec], Verdict]
 
 
