@@ -16,7 +16,7 @@ import json
 import re
 from collections.abc import Sequence
 
-from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
+from palaver.core.events import CallDelta, ParserEvent, ReasoningDelta, TextDelta
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, StepParser, claim
 from palaver.formats.parsers._call import CallWriter, Emit
@@ -67,8 +67,11 @@ class HarmonyParser(StepParser):
 
     def feed(self, text: str) -> list[ParserEvent]:
         """Take more text; return what is certain now."""
-        if "<" not in text and self._at == len(self._text) and not (self._new or self._error):
-            return [self._kind(text)] if text else []  # the way of nearly every token
+        if text and "<" not in text and self._at == len(self._text):  # nearly every token
+            if not (self._new or self._error):
+                return [self._kind(text)]
+            if self._call and self._call.settled:
+                return [self._call.more(text)]
         return super().feed(text)
 
     # -- headers -------------------------------------------------------------------------
@@ -249,10 +252,22 @@ class _Call(CallWriter):
         self._waiting: list[str] | None = [] if bare else None
         self.name(name)
 
+    @property
+    def settled(self) -> bool:
+        """Whether it is known how the arguments are written."""
+        return self._waiting is None
+
+    def more(self, text: str) -> CallDelta:
+        """Take more of the arguments, settled and not empty."""
+        text = _inner(text) if self._bare else text
+        self._arguments.append(text)
+        return CallDelta(self._index, None, text)
+
     def write(self, text: str) -> None:
         """Take more of the message."""
         if self._waiting is None:
-            self.argue(_inner(text) if self._bare else text)
+            if text:
+                self._emit(self.more(text))
             return
         self._waiting.append(text)
         begun = "".join(self._waiting)
