@@ -18,6 +18,7 @@ ENGINE = (
     "memory_limit",
     "threads",
     "kv_type",
+    "reasoning_effort",
     "llama_server",
     "dialect",
     "lora",

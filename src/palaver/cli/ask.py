@@ -19,7 +19,7 @@ from palaver.core.errors import UserError
 
 @click.command("ask")
 @click.argument("text", nargs=-1)
-@flags(*ENGINE, *SAMPLING, "system", "no_save", "tools", "max_tool_rounds")
+@flags(*ENGINE, *SAMPLING, "system", "raw", "no_save", "tools", "max_tool_rounds")
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last session.")
 @click.option("--json", "as_json", is_flag=True, help="Print an event a line, as JSON.")
 @click.option("--schema", type=click.Path(dir_okay=False), help="JSON Schema the answer must fit.")
@@ -86,7 +86,7 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
     from palaver.terminal.controller import Controller
     from palaver.terminal.oneshot import make_screen
 
-    screen = make_screen(as_json=bool(chosen.pop("as_json", False)))
+    screen = make_screen(as_json=bool(chosen.pop("as_json", False)), raw="raw" in chosen)
     chat = Controller(settings, chosen, screen)
     chat.sampling = msgspec.structs.replace(chat.sampling, json_schema=schema)
     stopped = False

@@ -28,7 +28,18 @@ FLAGS = (
         str,
         "Model: path, folder, org/repo[:quant] or name.",
     ),
-    Flag("system", ("--system",), str, "System prompt of a new conversation."),
+    Flag(
+        "system",
+        ("--system", "--developer-message"),
+        str,
+        "System prompt of a new conversation (gpt-oss calls it the developer message).",
+    ),
+    Flag(
+        "reasoning_effort",
+        ("-r", "--reasoning-effort"),
+        str,
+        "How long gpt-oss and its like think: low, medium or high.",
+    ),
     Flag("max_tokens", ("--max-tokens",), int, "Most tokens of an answer (2048)."),
     Flag(
         "temperature",
@@ -72,6 +83,7 @@ FLAGS = (
         "no_save", ("--no-save",), None, "Keep nothing on disk: the session ends with the program."
     ),
     Flag("plain", ("--plain",), None, "No colour, no redrawing: plain lines."),
+    Flag("raw", ("--raw",), None, "Show every token as it is: the prompt's and the answer's."),
 )
 SAMPLING = (
     "max_tokens",

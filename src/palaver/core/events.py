@@ -62,6 +62,16 @@ class CallParsed(Struct, frozen=True, tag="call"):
     call: ToolCall
 
 
+class Raw(Struct, frozen=True, tag="raw", omit_defaults=True):
+    """Tokens' own text, control tokens too, before any parsing; where it was asked for alone.
+
+    `prompt`: it was read, not sampled. It stands before what is parsed of it.
+    """
+
+    text: str
+    prompt: bool = False
+
+
 class MessageDone(Struct, frozen=True, tag="done", omit_defaults=True):
     """The reply is complete. `generation` is None for a model that gives no ids."""
 
@@ -100,4 +110,4 @@ class StateChanged(Struct, frozen=True, tag="state"):
 
 ParserEvent = TextDelta | ReasoningDelta | CallDelta | CallParsed
 ToolEvent = ToolStarted | ToolOutput | ToolFinished
-Event = Prefill | ParserEvent | MessageDone | ToolEvent | StateChanged
+Event = Prefill | Raw | ParserEvent | MessageDone | ToolEvent | StateChanged

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from palaver.core.engine import Engine, Token
 from palaver.core.errors import EngineError
-from palaver.core.events import Event, MessageDone, ParserEvent, Prefill
+from palaver.core.events import Event, MessageDone, Prefill, Raw
 from palaver.core.format import Parser
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.messages import Stop
@@ -27,6 +27,7 @@ class Answer:
     prompt: Prompt
     sampling: Sampling
     ends: frozenset[str] = frozenset()  # of `Format`: those that the parser wants to see
+    show_raw: bool = False
     raw: list[str] = field(default_factory=list)
     sampled_before: int = 0
     parts: ReplyParts = field(default_factory=ReplyParts)
@@ -65,7 +66,11 @@ class Answer:
         except BaseException:
             self._broken_off()
             raise
-        rest = [*await self._ended(), *self.parser.finish()]
+        ended = await self._ended()
+        if ended and self.show_raw:
+            yield Raw(ended)
+        rest = list(self.parser.feed(ended)) if ended in self.ends else []
+        rest += self.parser.finish()
         self.parts.add(rest)
         for event in rest:
             yield event
@@ -79,6 +84,9 @@ class Answer:
         if self.cancelled:  # while the prompt was made, or a saved state restored
             self._stop = "cancelled"
             return
+        if self.show_raw and not self.raw:
+            new = self.prompt.ids[self.prompt.kept :]
+            yield Raw(await self.engine.tokenizer.decode(new), prompt=True)
         tokens = self.engine.generate(self.prompt.ids, self.sampling)
         async with aclosing(tokens):
             async for token in tokens:
@@ -90,6 +98,8 @@ class Answer:
                 if token.ids:
                     over = not token.text or token.text in self.engine.tokenizer.eog
                     self._silent = token.ids[-1:] if over else ()
+                if self.show_raw and token.text and token.text not in self.engine.tokenizer.eog:
+                    yield Raw(token.text)
                 self.timings = token.timings or self.timings
                 for event in self._said(token):
                     yield event
@@ -105,15 +115,15 @@ class Answer:
         self.parts.add(events)
         return list(events)
 
-    async def _ended(self) -> list[ParserEvent]:
-        """Show the parser the token that ended the reply, where it ends a message of it, too."""
-        if self._stop != "end" or not self.ends or not self._silent:
-            return []
+    async def _ended(self) -> str:
+        """Return the token that ended the reply, for a parser or a reader who wants to see it."""
+        if self._stop != "end" or not (self.ends or self.show_raw) or not self._silent:
+            return ""
         try:
             said = await self.engine.tokenizer.decode(self._silent)
         except EngineError:
-            return []  # the engine died behind the last word: found below
-        return list(self.parser.feed(said)) if said in self.ends else []
+            return ""  # the engine died behind the last word: found below
+        return said if said in self.engine.tokenizer.eog else ""
 
     def _broken_off(self) -> None:
         self.cache.broken_off(self.prompt.ids, self._read)

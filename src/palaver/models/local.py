@@ -30,6 +30,7 @@ class LocalModel:
         self.format = fmt
         self.cache = Cache(engine, states)
         self.name = engine.info.model
+        self.raw = False  # whether answers hold their tokens' own text as well
         self.last: Timings | None = None  # of the newest answer
         self._prompts = PromptBuilder(fmt, engine.tokenizer, engine.info.fingerprint)
         self._rate: float | None = None  # seconds a prompt token takes, measured
@@ -130,7 +131,7 @@ class LocalModel:
                 await self.cache.restore(prompt.ids)
             parser = self.format.parser(reply.opened if reply else prompt.text, tools)
             answer = Answer(
-                *(self.cache, parser, prompt, sampling, self.format.ends),
+                *(self.cache, parser, prompt, sampling, self.format.ends, self.raw),
                 cancelled=self._cancelled,
             )
             if reply:

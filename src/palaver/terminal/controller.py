@@ -113,11 +113,9 @@ class Controller:
 
     def _load(self, waiting: Any = None) -> None:
         self.model = None
-        began = self.conversation.began
-        keep = not self.flags.get("no_save")
-        self._loading = asyncio.create_task(
-            assemble.open_model(self.settings, started=began, waiting=waiting, keep_states=keep)
-        )
+        began, keep = self.conversation.began, not self.flags.get("no_save")
+        model = assemble.open_model(self.settings, started=began, waiting=waiting, keep_states=keep)
+        self._loading = asyncio.create_task(model)
         self._loading.add_done_callback(self._loaded)
 
     def _loaded(self, task: asyncio.Task[LocalModel]) -> None:
@@ -126,6 +124,7 @@ class Controller:
         error = task.exception()
         if error is None:
             self.model = task.result()
+            self.model.raw = bool(self.flags.get("raw"))
         elif not isinstance(error, PalaverError):
             raise error
         elif not self._awaited:  # else it is raised where the model is waited for

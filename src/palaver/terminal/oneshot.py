@@ -88,10 +88,12 @@ class PipeScreen(OneShotScreen):
         super().show([event for event in events if not isinstance(event, ReasoningDelta)])
 
 
-def make_screen(*, as_json: bool) -> PlainScreen:
-    """Choose by where the output goes."""
+def make_screen(*, as_json: bool, raw: bool = False) -> PlainScreen:
+    """Choose by where the output goes; `raw` is what tokens say themselves, which is no Markdown."""
     if as_json:
         return JsonScreen()
+    if raw:
+        return OneShotScreen()
     if sys.stdout.isatty() and not environment.dumb_terminal():
         return MarkdownScreen(color=environment.color_wanted())
     return PipeScreen()

@@ -17,6 +17,7 @@ from palaver.core.errors import PalaverError
 from palaver.core.events import (
     Event,
     MessageDone,
+    Raw,
     ReasoningDelta,
     TextDelta,
     ToolFinished,
@@ -42,6 +43,7 @@ class PlainScreen:
         self._told = sys.stderr.isatty()
         self._escaper = Escaper()
         self._last = "\n"
+        self._verbatim = False  # tokens' own text is shown, and nothing that is parsed of it
         self.lines: Lines | None = None  # where somebody sits who can be asked
 
     def note(self, text: str) -> None:
@@ -66,13 +68,17 @@ class PlainScreen:
     def begin(self, what: str) -> None:
         """Nothing is shown before the first token."""
         self._escaper = Escaper()
+        self._verbatim = False
 
     def show(self, events: Sequence[Event]) -> None:
         """Write the visible text; reasoning goes to stderr where that is another place."""
         for event in events:
-            if isinstance(event, TextDelta):
+            self._verbatim = self._verbatim or isinstance(event, Raw)
+            if isinstance(event, Raw) or (isinstance(event, TextDelta) and not self._verbatim):
+                if isinstance(event, TextDelta) and event.new and event.error:
+                    self.note(visible(f"[{event.error}]"))
                 self._write(self._escaper.feed(event.text) if self._terminal else event.text)
-            elif isinstance(event, ReasoningDelta) and not self._terminal:
+            elif isinstance(event, ReasoningDelta) and not (self._terminal or self._verbatim):
                 with suppress(OSError):
                     sys.stderr.write(visible(event.text) if self._told else event.text)
             elif isinstance(event, MessageDone) and event.message.calls:
