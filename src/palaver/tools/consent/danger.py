@@ -67,7 +67,7 @@ ends or deletes containers :: docker podman nerdctl :: \b(rmi?|prune|kill|down|s
 ends or deletes containers :: docker-compose :: \b(rm|kill|down|stop)\b
 changes a cluster :: kubectl oc helm :: \b(delete|apply|replace|drain|uninstall|rollback)\b
 changes a cloud :: terraform tofu pulumi vagrant :: \b(destroy|apply|up|taint)\b
-changes a cloud :: aws gcloud az doctl heroku fly flyctl :: \b(delete|destroy|r[mb]\b|remove|terminate)
+changes a cloud :: aws gcloud az doctl heroku flyctl :: \b(delete|destroy|r[mb]|remove|term\w+)\b
 deletes at the other end :: gh glab :: \b(delete|remove|archive)\b
 writes to a device :: * :: >\s{0,9}/dev/(?!null|stdout|stderr|tty|fd/)
 empties a file :: * :: (^|[;&|]\s{0,9}):?\s{0,9}>\s{0,9}[^&>\s]

@@ -42,7 +42,6 @@ sha512sum files -bctwz --check --tag *
 cksum files
 cut files -d= -f= -b= -c= -snz --complement --delimiter= --fields= --output-delimiter= *
 nl files -b= -n= -s= -w= -v= -p
-tac files -br -s=
 rev files
 fold files -bs -w= --width= --spaces
 expand files -i -t= --tabs=
