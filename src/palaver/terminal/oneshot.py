@@ -89,7 +89,7 @@ class PipeScreen(OneShotScreen):
 
 
 def make_screen(*, as_json: bool, raw: bool = False) -> PlainScreen:
-    """Choose by where the output goes; `raw` is what tokens say themselves, which is no Markdown."""
+    """Choose by where the output goes; `raw`: tokens' own text, which is no Markdown."""
     if as_json:
         return JsonScreen()
     if raw:

@@ -51,7 +51,14 @@ class Stage:
         """Load what shows answers; called after the prompt was drawn."""
         from palaver.terminal.view import AnswerView
 
-        self._view = AnswerView(lambda: self._canvas.columns, color=self.color)
+        self._view = AnswerView(
+            lambda: self._canvas.columns, color=self.color, labelled=self._labelled
+        )
+
+    def _labelled(self) -> bool:
+        """Whether what is said stands under names: where the model itself names channels."""
+        model = self._app.chat.model if self._app.chat else None
+        return bool(model) and model.format.name == "harmony"
 
     # -- Screen ----------------------------------------------------------------------------
 
@@ -168,8 +175,9 @@ class Stage:
         from palaver.terminal.escape import visible
 
         first, *rest = visible(text.strip("\n")).split("\n")
-        indent = " " * len(PROMPT)
-        self._write("\n".join([self._styled("1", PROMPT) + first, *(indent + x for x in rest)]))
+        style, label = ("31", "User: ") if self._labelled() else ("1", PROMPT)
+        indent = " " * len(label)
+        self._write("\n".join([self._styled(style, label) + first, *(indent + x for x in rest)]))
 
     def hint(self, text: str, seconds: float) -> None:
         """Show something in place of the status line for a while."""

@@ -9,6 +9,7 @@ from palaver.core.events import (
     CallParsed,
     Event,
     Prefill,
+    Raw,
     ReasoningDelta,
     StateChanged,
     TextDelta,
@@ -16,24 +17,35 @@ from palaver.core.events import (
     ToolOutput,
     ToolStarted,
 )
+from palaver.core.messages import ToolCall
 from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.escape import visible
+from palaver.terminal.rawview import RawView
 from palaver.terminal.toolview import output_rows, result_rows
 from palaver.terminal.words import rate, seconds
 
 Rows = Sequence[str]
+_LABELS = {"Assistant:": "32", "CoT:": "33", "Tool": "36"}  # SGR
 
 
 class AnswerView:
     """Turns events into rows that are final and a tail that is not; writes nothing itself."""
 
-    def __init__(self, columns: Callable[[], int], *, color: bool) -> None:
+    def __init__(
+        self,
+        columns: Callable[[], int],
+        *,
+        color: bool,
+        labelled: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`labelled` says whether each part of an answer is to stand under a name."""
         self.show_reasoning = False
+        self._labelled = labelled
         self._columns = columns
         self._color = color
         self._final: list[str] = []
         self._tail: Rows = ()
-        self._view: MarkdownView | FoldedView | None = None
+        self._view: MarkdownView | FoldedView | RawView | None = None
         self._kind = ""
         self._waiting = ""
         self._began = self._reading = 0.0
@@ -56,15 +68,15 @@ class AnswerView:
     def feed(self, events: Sequence[Event]) -> None:
         """Take a frame; `paint` makes rows of it."""
         for event in events:
-            if isinstance(event, TextDelta):
-                self._more("text", event.text)
-            elif isinstance(event, ReasoningDelta):
-                self._thoughts.append(event.text)
-                self._more("reasoning", event.text)
+            if isinstance(event, Raw):
+                self._tokens(event)
+            elif self._kind == "raw" and isinstance(event, TextDelta | ReasoningDelta | CallParsed):
+                continue  # it stands there as it was written
+            elif isinstance(event, TextDelta | ReasoningDelta):
+                self._more("text" if isinstance(event, TextDelta) else "reasoning", event)
             elif isinstance(event, CallParsed):
                 self._close()
-                call = f"{event.call.name}({event.call.arguments})"
-                self._final.append(f"[call] {visible(call, newlines=False)}")
+                self._final.append(self._call(event.call))
             elif isinstance(event, ToolStarted | ToolOutput | ToolFinished | StateChanged):
                 self._tool(event)
             elif isinstance(event, Prefill):
@@ -140,12 +152,38 @@ class AnswerView:
         shown, self._final, self._tail = self._final, rows, tail
         return shown
 
-    def _more(self, kind: str, text: str) -> None:
-        if kind != self._kind or self._view is None:
+    def _more(self, kind: str, event: TextDelta | ReasoningDelta) -> None:
+        if kind == "reasoning":
+            self._thoughts.append(event.text)
+        if kind != self._kind or self._view is None or event.new:
             self._close()
             self._kind = kind
+            if self._labelled():
+                self._final.append(self._label("Assistant:" if kind == "text" else "CoT:"))
+            if event.error:
+                self._final.append(self._styled(DIM, f"[{visible(event.error, newlines=False)}]"))
             self._view = self._open(kind)
-        self._view.feed(text)
+        self._view.feed(event.text)
+
+    def _tokens(self, event: Raw) -> None:
+        if not isinstance(self._view, RawView):
+            self._close()
+            self._kind = "raw"
+            self._view = RawView(self._update, self._size, color=self._color)
+        self._view.feed(event.text, read=event.prompt)
+
+    def _call(self, call: ToolCall) -> str:
+        name, arguments = (visible(text, newlines=False) for text in (call.name, call.arguments))
+        if self._labelled():
+            return f"{self._label(f'Tool call to {name}:')} {arguments}"
+        return f"[call] {name}({arguments})"
+
+    def _label(self, text: str) -> str:
+        """Colour a name as gpt-oss's own chat does."""
+        return self._styled(_LABELS[text.split()[0]], text)
+
+    def _styled(self, code: str, text: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._color else text
 
     @property
     def _base(self) -> str:
