@@ -68,7 +68,7 @@ class TemplateFormat:
         """
         check_dialect(dialect)
         self._dialect = dialect
-        self._effort = effort
+        self.effort = effort
         self.name = "template"
         self.ends: frozenset[str] = frozenset()
         self.source = source
@@ -190,8 +190,8 @@ class TemplateFormat:
         }
         if tools or tools is None:
             context["tools"] = tools
-        if self._effort:
-            context["reasoning_effort"] = self._effort
+        if self.effort:
+            context["reasoning_effort"] = self.effort
         return program.render(context)
 
     def _texts(self, messages: Sequence[Message], tools: Sequence[ToolSpec]) -> list[str]:

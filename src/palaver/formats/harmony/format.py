@@ -65,7 +65,7 @@ class HarmonyFormat:
         self.ends = frozenset(STOPS)
         self._control = ControlTokens(control)
         self._date = date.isoformat() if date else None
-        self._effort = effort or DEFAULT_EFFORT
+        self.effort = effort
 
     def render(
         self, messages: Sequence[Message], tools: Sequence[ToolSpec] = (), *, reply: bool
@@ -100,7 +100,7 @@ class HarmonyFormat:
         """Write messages; return where each one ends, too."""
         writer = Writer()
         ours, functions = namespaces(tools)
-        system = System(date=self._date, effort=self._effort, tools=ours)
+        system = System(date=self._date, effort=self.effort or DEFAULT_EFFORT, tools=ours)
         writer.message("system", system.text(functions=bool(functions)))
         asked = messages[0].text if messages and messages[0].role == "system" else ""
         if told := developer_text(asked, functions):

@@ -20,6 +20,7 @@ _CHANGEABLE = (
     "repeat_penalty",
     "seed",
     "stop",
+    "reasoning_effort",
     "status",
 )
 
@@ -41,6 +42,11 @@ async def run(chat: Controller, argument: str) -> None:
     if name == "stop" and not value.strip():
         given = []
     chat.set(**{name: given})
+    if name == "reasoning_effort" and chat.model:
+        await chat.settle()
+        chat.model.format.effort = chat.settings.reasoning_effort
+        chat.forecast.forget()
+        chat.screen.changed()
     chat.screen.note(visible(f"{name} = {_shown(name, given)}"))
 
 
@@ -53,7 +59,7 @@ def _shown(name: str, value: object) -> str:
 
 COMMAND = Command(
     "/set [name value]",
-    "Show the settings of sampling, or change one for this run (no value: unset).",
+    "Show the settings of answers, or change one for this run (no value: unset).",
     run,
     lambda _chat, _begun: list(_CHANGEABLE),
 )
