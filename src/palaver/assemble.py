@@ -6,11 +6,11 @@ import asyncio
 import datetime
 import difflib
 import importlib
+from collections.abc import Awaitable
 from pathlib import Path
 
 import msgspec
 
-from palaver import demo
 from palaver.chat.work import Workshop
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
@@ -20,32 +20,17 @@ from palaver.core.generation import Sampling
 from palaver.core.messages import ToolCall
 from palaver.core.tool import Allow, Ask, ToolSpec, Verdict
 from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.options import ModelFile, Options
-from palaver.engines.llama_cpp.prespawn import Prespawned
+from palaver.engines.llama_cpp.options import ModelFile
 from palaver.engines.llama_cpp.process import Child
 from palaver.formats.template import TemplateFormat, check_dialect
+from palaver.launch import engine_options, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
 from palaver.tools import toolbox
 from palaver.tools.toolbox import Box
 
 DEFAULT_TEMPERATURE = 0.4
-TINY = "palaver-tiny"
 READING = ("read_file", "list_files")
-
-
-def model_path(settings: Settings) -> Path:
-    """Return the file of the model that the settings name, the shipped one without a name.
-
-    Raises UserError where it can't be found, with the nearest name.
-    """
-    if settings.model is None or settings.model == TINY:
-        return demo.path()
-    if (path := Path(settings.model).expanduser()).is_file():
-        return path
-    from palaver.engines.hub import resolve
-
-    return resolve(settings.model, paths.models_dir())
 
 
 def check_model(settings: Settings) -> None:
@@ -60,51 +45,25 @@ def check_model(settings: Settings) -> None:
     describe(msgspec.structs.replace(options, threads=options.threads or 1))
 
 
-def engine_options(settings: Settings) -> Options:
-    """Turn settings into what an engine is started with."""
-    return Options(
-        model=str(model_path(settings).absolute()),
-        folder=str(paths.state_dir()),
-        slots=str(paths.kv_dir()),
-        cache=str(paths.state_dir()),
-        context=settings.context,
-        threads=settings.threads,
-        kv_type=settings.kv_type,
-        memory_limit=settings.memory_limit,
-        llama_server=settings.llama_server,
-        loras=tuple(_lora(text) for text in settings.lora),
-    )
-
-
-def _lora(text: str) -> tuple[str, float]:
-    path, _, scale = text.rpartition("=")
-    try:
-        return (path, float(scale)) if path else (text, 1.0)
-    except ValueError:
-        return text, 1.0
-
-
 async def open_model(
     settings: Settings,
     *,
     started: float,
-    waiting: Prespawned | None = None,
+    starting: Awaitable[Child] | None = None,
     keep_states: bool = True,
 ) -> LocalModel:
     """Load the model that the settings name; `started` is the conversation's first moment.
 
-    `keep_states` False uses saved states but writes none. Takes as long as loading takes.
-    Raises UserError, EngineError.
+    `starting` is the engine's process where that was begun before. `keep_states` False uses saved
+    states but writes none. Takes as long as loading takes. Raises UserError, EngineError.
     """
     env = environment.engine_environment()
+    child = await (starting or asyncio.to_thread(start, settings))
     try:
         check_dialect(settings.dialect)
-        options = await asyncio.to_thread(engine_options, settings)
-    except BaseException:
-        if waiting:
-            waiting.kill()
+    except UserError:
+        child.kill()
         raise
-    child = Child.start(options, env, waiting)
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
     engine, _ = await asyncio.gather(LlamaCpp.start(child, env), jinja2)

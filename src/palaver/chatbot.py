@@ -27,6 +27,7 @@ from palaver.conversation import Conversation, Vault
 from palaver.core.events import Event, MessageDone, TextDelta
 from palaver.core.messages import Message, user
 from palaver.core.tool import Allow, Tool
+from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.tools.toolbox import Box
@@ -69,7 +70,7 @@ class Chatbot:
         model = await assemble.open_model(self._settings, started=time.time(), keep_states=save)
         try:
             store = await AsyncStore.open(self._vault.path)
-            name = self._settings.model or assemble.TINY
+            name = self._settings.model or TINY
             return await Conversation.create(store, self._settings.system, name), model
         except BaseException:
             await model.close()

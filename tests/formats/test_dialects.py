@@ -27,6 +27,7 @@ from palaver.engines.llama_cpp.describe import describe
 from palaver.formats import testing
 from palaver.formats.parsers._base import whole
 from palaver.formats.template import PARSERS, TemplateFormat, claimants
+from palaver.launch import engine_options
 
 FULL = bool(os.environ.get("PALAVER_FULL"))
 CASES = Path(__file__).parents[3] / "shared" / "cases"
@@ -124,7 +125,7 @@ def test_the_choice_comes_from_flag_and_config() -> None:
     values = flags.read(["--dialect", "granite3"])
     assert values == {"dialect": "granite3"}
     chosen = Settings(**values)
-    file = describe(assemble.engine_options(Settings(model=str(NANO), threads=1)))
+    file = describe(engine_options(Settings(model=str(NANO), threads=1)))
     assert assemble.make_format(file).replies == "hermes (as the template writes calls)"
     made = assemble.make_format(file, dialect=chosen.dialect)
     assert made.replies == "granite3 (your choice)"

@@ -145,7 +145,7 @@ def _config() -> Iterator[Finding]:
     if chosen.llama_server and not shutil.which(chosen.llama_server):
         yield "config", f"llama_server {chosen.llama_server} is not there", "palaver config edit"
     if chosen.model:
-        from palaver.assemble import model_path
+        from palaver.launch import model_path
 
         yield "model", str(model_path(chosen)), None
 

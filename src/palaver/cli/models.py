@@ -145,10 +145,11 @@ def _facts(model: Gguf, fingerprint: str) -> Iterator[tuple[str, str]]:
 
 def _spoken(path: Path) -> Iterator[tuple[str, str]]:
     """Say how the model's replies are read, and what its template takes as it is."""
-    from palaver.assemble import engine_options, make_format
+    from palaver.assemble import make_format
     from palaver.config.settings import Settings
     from palaver.engines.llama_cpp.describe import describe
     from palaver.formats.template import TemplateFormat
+    from palaver.launch import engine_options
 
     fmt = make_format(describe(engine_options(Settings(model=str(path), threads=1))))
     yield "replies", fmt.replies

@@ -163,7 +163,13 @@ class App:
     async def _work(self) -> None:
         """Open the chat, then do what was typed, one line after the other."""
         await self._drawn()
-        # On another thread, because this one echoes keys: half a second on a busy machine.
+        # On other threads, because this one echoes keys: half a second on a busy machine.
+        await asyncio.to_thread(importlib.import_module, "palaver.launch")
+        from palaver import launch
+
+        begun = asyncio.to_thread(launch.start, self.settings, self._waiting)
+        starting = asyncio.create_task(begun)  # what it raises is met where the model is awaited
+        await asyncio.wait([starting])
         await asyncio.to_thread(importlib.import_module, "palaver.terminal.controller")
         await asyncio.to_thread(importlib.import_module, "palaver.terminal.answer")
         from palaver.core.errors import PalaverError
@@ -173,7 +179,7 @@ class App:
         self.chat = chat = Controller(self.settings, self._flags, self.stage)
         watch = asyncio.create_task(self._watch(chat))
         try:
-            await chat.open(self._waiting)
+            await chat.open(starting)
             self._complete_with(chat)
             self.count()
             await self._work_off(chat)

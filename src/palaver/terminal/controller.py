@@ -20,6 +20,8 @@ from palaver.core.events import Event
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message, user
+from palaver.engines.llama_cpp.process import Child
+from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
@@ -77,7 +79,7 @@ class Controller:
 
     # -- beginning and end ---------------------------------------------------------------
 
-    async def open(self, waiting: Any = None) -> None:
+    async def open(self, starting: Awaitable[Child] | None = None) -> None:
         """Open the store and the session, and begin to load the model. Raises StoreError."""
         assemble.signing(self.settings)
         if self.settings.output:
@@ -93,9 +95,9 @@ class Controller:
             self._conversation, recovered = await Conversation.resume(store, number)
         else:
             self._conversation = await Conversation.create(
-                store, self.settings.system, self.settings.model or assemble.TINY
+                store, self.settings.system, self.settings.model or TINY
             )
-        self._load(waiting)
+        self._load(starting)
         if self.flags.get("resume"):
             self.show_resumed(recovered)
 
@@ -111,10 +113,10 @@ class Controller:
         elif self.tooling.waits():
             self.screen.note(OPEN)
 
-    def _load(self, waiting: Any = None) -> None:
+    def _load(self, starting: Awaitable[Child] | None = None) -> None:
         self.model = None
         began, keep = self.conversation.began, not self.flags.get("no_save")
-        model = assemble.open_model(self.settings, started=began, waiting=waiting, keep_states=keep)
+        model = assemble.open_model(self.settings, started=began, starting=starting, keep_states=keep)
         self._loading = asyncio.create_task(model)
         self._loading.add_done_callback(self._loaded)
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
+from palaver import launch
 from palaver.chat.front import Answer, Question, nobody
 from palaver.config.settings import Settings
 from palaver.core.errors import PalaverError
@@ -174,7 +175,8 @@ class _Plain:
                 self._screen.lines = source
             if self._asks:
                 chat.screen.note(self._header)
-            await chat.open(waiting)
+            begun = asyncio.to_thread(launch.start, chat.settings, waiting)
+            await chat.open(asyncio.create_task(begun))
             if not self._asks:
                 await chat.ready()  # a model that can't be loaded ends it before a line is taken
             while not self._code:

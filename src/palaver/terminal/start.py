@@ -31,7 +31,7 @@ def run(flags: dict[str, Any]) -> int:
 
         return run_plain(chosen, flags, waiting)
     finally:
-        if waiting and waiting.unused:
+        if waiting:
             waiting.kill()
 
 

@@ -26,7 +26,6 @@ class Prespawned:
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.process = process
         self.folder = folder
-        self.unused = True
 
     @classmethod
     def start(cls, parent: Path, env: dict[str, str]) -> Prespawned:

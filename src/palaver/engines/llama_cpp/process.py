@@ -41,7 +41,6 @@ class Child:
         """
         folders.sweep(Path(options.folder))
         own = waiting or Prespawned.start(Path(options.folder), env)
-        own.unused = False
         given = options
         options = msgspec.structs.replace(
             given, folder=str(own.folder), secret=secrets.token_urlsafe(24)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from palaver.assemble import TINY
 from palaver.config import paths
+from palaver.launch import TINY
 from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import visible
