@@ -94,8 +94,12 @@ class Stage:
     def show(self, events: Sequence[Event]) -> None:
         """Take a frame of the answer; it is painted at once, or with the next paint."""
         if self._view:
+            waited = self._view.waits
             self._view.feed(events)
-            self._soon()
+            if waited and not self._view.waits:
+                self._flush()  # the first word, though the bar was painted a moment ago
+            else:
+                self._soon()
             if self._clock is None and self._view.waits:
                 self._tick()
 
@@ -120,12 +124,17 @@ class Stage:
         """Put text into the input line."""
         self._app.offer(text)
 
+    @property
+    def asks(self) -> bool:
+        """Somebody sits at a terminal."""
+        return True
+
     async def ask(self, question: Question) -> Answer:
         """Write the question; the next lines that are typed answer it."""
         from palaver.terminal import consent
 
         self._flush()
-        self._write(self._styled("33", consent.put(question)))
+        self._write(consent.put(question, self._canvas.columns, color=self.color))
         while True:
             line = await self._app.answer_line()
             if answer := consent.read(line, question):
