@@ -6,19 +6,17 @@ import asyncio
 import datetime
 import difflib
 import importlib
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
 from palaver.chat.work import Workshop
 from palaver.config import environment, paths
-from palaver.config.settings import Settings
+from palaver.config.settings import Settings, config_file
 from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.core.generation import Sampling
-from palaver.core.messages import ToolCall
-from palaver.core.tool import Allow, Ask, ToolSpec, Verdict
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import ModelFile
 from palaver.engines.llama_cpp.process import Child
@@ -27,10 +25,15 @@ from palaver.launch import engine_options, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
 from palaver.tools import toolbox
+from palaver.tools.consent import PRESETS, Rules, read_rules
+from palaver.tools.guard import Guard
+from palaver.tools.sandbox import sandbox
+from palaver.tools.sandbox.policy import Kind, Policy
+from palaver.tools.sandbox.sandbox import OpenSandbox
 from palaver.tools.toolbox import Box
 
 DEFAULT_TEMPERATURE = 0.4
-READING = ("read_file", "list_files")
+READING = ("read_file", "list_files", "search_files")
 
 
 def check_model(settings: Settings) -> None:
@@ -97,7 +100,39 @@ def make_format(
     return choose(file.metadata, *tokens, date, dialect)
 
 
-def workshop(settings: Settings, model: LocalModel | None, root: Path) -> Workshop:
+def open_guard(
+    root: Path, *, preset: str | None, asks: Callable[[], bool], sandboxed: bool
+) -> Guard:
+    """Make what judges calls, by the rules of the user's config. Raises UserError.
+
+    `preset` takes the place of the config's; `asks` says whether somebody can be asked.
+    """
+    if preset is not None and preset not in PRESETS:
+        raise UserError(f"there is no preset {preset!r}", fix=f"one of {', '.join(PRESETS)}")
+    config = config_file()
+    try:
+        rules = read_rules(config.read_text(encoding="utf-8"), str(config))
+    except OSError:  # there is none
+        rules = Rules()
+    chosen = next((one for one in PRESETS if one == preset), rules.preset)
+    rules = msgspec.structs.replace(rules, preset=chosen)
+    return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed)
+
+
+def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
+    """Make the sandbox that programs of a session run in; "none" is no sandbox at all."""
+    hidden = (paths.config_dir(), paths.data_dir(), paths.state_dir())
+    policy = Policy(root, hidden=hidden)
+    return sandbox.open_sandbox(policy, environment=environment.everything(), kind=kind)
+
+
+def workshop(
+    settings: Settings,
+    model: LocalModel | None,
+    root: Path,
+    guard: Guard,
+    sandbox: OpenSandbox | None = None,
+) -> Workshop:
     """Make the tools that are on for a model, working in `root`; none where there is no model.
 
     "auto" is those that only read, for a model whose template knows tools. Raises UserError for
@@ -106,7 +141,8 @@ def workshop(settings: Settings, model: LocalModel | None, root: Path) -> Worksh
     names = tool_names(settings.tools)
     if model is None or (settings.tools == "auto" and not model.format.tools):
         names = ()
-    box = Box(toolbox.load(names), _judge)
+    names = tuple(name for name in toolbox.NAMES if name in names)  # as models were taught them
+    box = Box(toolbox.load(names), guard, sandbox)
     longest = 20_000
     if model:  # a result takes about a quarter of the context at most
         longest = min(longest, max(500, model.engine.info.context))
@@ -128,10 +164,6 @@ def tool_names(given: str) -> tuple[str, ...]:
             hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(toolbox.NAMES)}"
             raise UserError(f"there is no tool {name!r}", fix=hint)
     return names
-
-
-def _judge(call: ToolCall, spec: ToolSpec) -> Verdict:
-    return Allow() if spec.reads else Ask(f"{call.name} changes something")
 
 
 def sampling(settings: Settings) -> Sampling:

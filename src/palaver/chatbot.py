@@ -26,7 +26,7 @@ from palaver.config import settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.events import Event, MessageDone, TextDelta
 from palaver.core.messages import Message, user
-from palaver.core.tool import Allow, Tool
+from palaver.core.tool import Tool
 from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
@@ -52,7 +52,7 @@ class Chatbot:
         save: bool = False,
         **given: Any,
     ) -> None:
-        self._tools = Box(tuple(tools), lambda _call, _spec: Allow())
+        self._tools = Box(tuple(tools))
         self._settings = settings.load(model=model, **given)
         self._vault = Vault(keep=save)
         self._busy = False

@@ -28,10 +28,9 @@ from palaver.core.events import (
 from palaver.core.generation import Generation, Sampling
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, user
-from palaver.core.tool import Allow
 from palaver.tools.toolbox import Box
 
-SHOP = Workshop(Box((), lambda _call, _spec: Allow()), Path("/"))
+SHOP = Workshop(Box(()), Path("/"))
 Item = Event | Exception | float  # a float is a pause in seconds
 
 

@@ -91,7 +91,7 @@ def test_nothing_runs_before_the_user_said_yes_to_these_bytes():
     bench = Bench(Paper(user("go")), asks=True)
     assert bench.turn(Script(calls(("look", 1), ("change", 2)))) == AwaitUser("answered")
     (question,) = bench.asked
-    assert (question.preview, question.reason) == ("change {'n': 2}", "it changes things")
+    assert (question.preview.text, question.reason) == ("change {'n': 2}", "it changes things")
     kinds = [type(row.entry) for row in bench.log.rows]
     assert kinds.index(Approval) < len(kinds) - 1 - kinds[::-1].index(CallStarted)
     (approval,) = bench.log.entries(Approval)

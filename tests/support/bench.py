@@ -18,7 +18,7 @@ from palaver.core.generation import Generation, Sampling
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message, Text, ToolCall, ToolResult
 from palaver.core.model import Count
-from palaver.core.tool import Allow, Ask, ToolContext, ToolError, ToolSpec
+from palaver.core.tool import Allow, Ask, ToolContext, ToolError, ToolSpec, Verdict
 from palaver.tools.toolbox import Box
 
 FREE = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": []}
@@ -124,6 +124,19 @@ def calls(*made: tuple[str, int] | ToolCall, stop: Any = "end") -> Message:
     return Message("assistant", tuple(parts), stop)
 
 
+class Judged(Box):
+    """Tools that ask before they change anything, or never."""
+
+    def __init__(self, tools: list[Probe], asks: bool) -> None:
+        super().__init__(tools)
+        self._asks = asks
+
+    def judge(self, call: ToolCall) -> Verdict:
+        found = super().judge(call)
+        asks = self._asks and call.name == "change"
+        return Ask("it changes things") if asks and isinstance(found, Allow) else found
+
+
 class Bench:
     """A log, tools "look" and "change", and a user who answers as told."""
 
@@ -134,10 +147,7 @@ class Bench:
         self.events: list[Event] = []
         self.answer = answer or Answer(allowed=True)
 
-        def judge(_call: ToolCall, spec: ToolSpec) -> Allow | Ask:
-            return Ask("it changes things") if asks and not spec.reads else Allow()
-
-        self.shop = Workshop(Box([self.look, self.change], judge), Path("/"), longest=1000)
+        self.shop = Workshop(Judged([self.look, self.change], asks), Path("/"), longest=1000)
 
         async def ask(question: Question) -> Answer:
             self.asked.append(question)

@@ -22,7 +22,8 @@ def both(root: Path, **arguments: Any) -> tuple[str, str]:
 def test_a_new_file_is_shown_whole(tmp_path):
     shown, told = both(tmp_path, path="docs/a.txt", content="one\ntwo")
     assert shown == (
-        "--- /dev/null\n+++ b/docs/a.txt\n@@ -0,0 +1,2 @@\n+one\n+two\n\\ No newline at end of file\n"
+        "--- /dev/null\n+++ b/docs/a.txt\n@@ -0,0 +1,2 @@\n"
+        "+one\n+two\n\\ No newline at end of file\n"
     )
     assert told == "wrote 7 bytes to docs/a.txt"
     assert (tmp_path / "docs" / "a.txt").read_bytes() == b"one\ntwo"

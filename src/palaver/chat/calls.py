@@ -66,6 +66,18 @@ def open_calls(rows: Sequence[Row]) -> list[Call]:
     return [call for call in turn[-1] if call.result is None] if turn else []
 
 
+def done_calls(rows: Sequence[Row]) -> list[ToolCall]:
+    """Return the calls on a path that were begun, in every turn."""
+    done: list[ToolCall] = []
+    made: dict[str, ToolCall] = {}
+    for row in rows:
+        if isinstance(row.entry, Message) and row.entry.calls:
+            made = {call.id: call for call in row.entry.calls}
+        elif isinstance(row.entry, CallStarted) and row.entry.call_id in made:
+            done.append(made[row.entry.call_id])
+    return done
+
+
 def wholes(rows: Sequence[Row]) -> list[str]:
     """Return the results that were cut for the model, whole; the first has the handle "1"."""
     return [

@@ -12,20 +12,21 @@ from msgspec import Struct
 
 from palaver.core.events import Event
 from palaver.core.messages import ToolCall
+from palaver.core.tool import Preview
 
 Show = Callable[[Sequence[Event]], None]
 NOBODY = "nobody is there to be asked; a rule in the user's config can allow it"
 
 
 class Question(Struct, frozen=True):
-    """Whether a call may run. `preview` is what it will do, whole, not escaped.
+    """Whether a call may run. `preview` is what it will do.
 
     `always` is the rule that the user may make of it; `interrupted`: it was under way when the
     program ended.
     """
 
     call: ToolCall
-    preview: str
+    preview: Preview
     reason: str
     always: str | None = None
     interrupted: bool = False
@@ -33,8 +34,13 @@ class Question(Struct, frozen=True):
     @property
     def digest(self) -> str:
         """Names the bytes that were shown: an answer holds for these alone."""
-        shown = "\0".join((self.call.name, self.call.arguments, self.preview))
-        return hashlib.blake2b(shown.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+        seen = self.preview
+        shown = (self.call.name, self.call.arguments, seen.title, seen.text, *seen.notes)
+        data = b"".join(
+            b"%d:%b" % (len(text), text)
+            for text in (part.encode("utf-8", "surrogatepass") for part in shown)
+        )
+        return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 class Answer(Struct, frozen=True):

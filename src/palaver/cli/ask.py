@@ -19,7 +19,17 @@ from palaver.core.errors import UserError
 
 @click.command("ask")
 @click.argument("text", nargs=-1)
-@flags(*ENGINE, *SAMPLING, "system", "raw", "no_save", "tools", "max_tool_rounds")
+@flags(
+    *ENGINE,
+    *SAMPLING,
+    "system",
+    "raw",
+    "no_save",
+    "tools",
+    "max_tool_rounds",
+    "consent",
+    "no_sandbox",
+)
 @click.option("-c", "--continue", "go_on", is_flag=True, help="Go on with the last session.")
 @click.option("--json", "as_json", is_flag=True, help="Print an event a line, as JSON.")
 @click.option("--schema", type=click.Path(dir_okay=False), help="JSON Schema the answer must fit.")

@@ -74,6 +74,13 @@ FLAGS = (
     ),
     Flag("no_tools", ("--no-tools",), None, "No tools: the same as --tools off."),
     Flag("max_tool_rounds", ("--max-tool-rounds",), int, "How often a turn may use tools (8)."),
+    Flag("consent", ("--consent",), str, "What runs unasked: read-only, ask (default), or auto."),
+    Flag(
+        "no_sandbox",
+        ("--no-sandbox",),
+        None,
+        "DANGER: programs of the model can do all that you can.",
+    ),
     Flag("output", ("--output",), str, "Append what is said to this file, as training records."),
     Flag("kb", ("--kb",), str, "Knowledge base to sign records with (needs --kernel)."),
     Flag("kernel", ("--kernel",), str, "Kernel to sign records with (needs --kb)."),

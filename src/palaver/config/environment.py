@@ -18,6 +18,11 @@ def engine_environment() -> dict[str, str]:
     return {name: os.environ[name] for name in _FOR_ENGINES if name in os.environ}
 
 
+def everything() -> dict[str, str]:
+    """Return the whole environment, for who chooses from it: the sandbox of tools."""
+    return dict(os.environ)
+
+
 def color_wanted() -> bool:
     """Say whether colour may be used: not with NO_COLOR (no-color.org) or a dumb terminal."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -129,6 +129,7 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: {error}", fix="mend it with: palaver config edit") from None
+    values.pop("consent", None)  # read by palaver.tools.consent
     known = keys()
     for name, value in values.items():
         if name not in known:

@@ -95,6 +95,17 @@ class Deny(Struct, frozen=True, tag="deny"):
 Verdict = Allow | Ask | Deny
 
 
+class Preview(Struct, frozen=True):
+    """What a call would do, for the user who is asked; nothing in it is escaped.
+
+    `text` is a command or a diff, whole. `notes` say what an eye may miss.
+    """
+
+    text: str
+    title: str = ""
+    notes: tuple[str, ...] = ()
+
+
 class Toolbox(Protocol):
     """The tools that are on."""
 
@@ -106,8 +117,12 @@ class Toolbox(Protocol):
         """Say whether a call may run; Deny where there is no such tool or its arguments don't
         fit."""
 
-    async def preview(self, call: ToolCall, ctx: ToolContext) -> str:
+    async def preview(self, call: ToolCall, ctx: ToolContext) -> Preview:
         """Return what a call would do, whole. Raises ToolError where it would fail anyway."""
+
+    def remember(self, call: ToolCall, *, always: bool) -> str | None:
+        """Allow a call from now on, for the session or for ever; return the rule, if there is
+        one for such a call."""
 
     async def run(self, call: ToolCall, ctx: ToolContext) -> ToolResult:
         """Run a call. Whatever happens becomes its result; only being cancelled is raised."""

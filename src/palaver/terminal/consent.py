@@ -3,28 +3,48 @@
 from __future__ import annotations
 
 from palaver.chat.front import Answer, Question
+from palaver.terminal import width
+from palaver.terminal.diff import style
 from palaver.terminal.escape import visible
 
+_MARK = "  | "
+_DIFFS = ("write_file", "apply_patch")  # what they show is a diff
 _LAST = 12  # lines after which a long preview says again what it is about
 
 
-def put(question: Question) -> str:
-    """Write a question: what will run, whole and escaped, why it is asked, the answers."""
-    shown = visible(question.preview).split("\n")
-    name = visible(question.call.name, newlines=False)
-    again = "run it again?" if question.interrupted else "may it run?"
-    size = f" ({len(shown)} lines)" if len(shown) > _LAST else ""
-    head = f"{name}{size}: {again} {visible(question.reason, newlines=False)}"
-    lines = [head, *(f"  | {line}" for line in shown)]
+def put(question: Question, columns: int, *, color: bool) -> str:
+    """Write a question: what will run, whole and escaped, why it is asked, the answers.
+
+    Every row of what will run begins with a mark, so that it can't look like anything else.
+    """
+    preview = question.preview
+    name = visible(preview.title or question.call.name, newlines=False)
+    again = "may it run again?" if question.interrupted else "may it run?"
+    head = f"{name}: {again} {visible(question.reason, newlines=False)}"
+    shown: list[str] = []
+    for line in visible(preview.text.removesuffix("\n")).split("\n"):
+        sgr = style(line) if color and question.call.name in _DIFFS else None
+        shown += [_MARK + (f"\x1b[{sgr}m{p}\x1b[0m" if sgr else p) for p in _pieces(line, columns)]
+    lines = [head, *shown]
+    lines += [f"  ! {visible(note, newlines=False)}" for note in preview.notes]
     if len(shown) > _LAST:
         lines.append(head)
     if question.always:
-        rule = visible(question.always, newlines=False)
-        lines.append("y once, s for this session, a always, n no, n and a reason for the model")
-        lines.append(f"a writes the rule: {rule}")
-    else:
-        lines.append("y once, n no, n and a reason for the model")
-    return "\n".join(lines)
+        lines.append("a writes this rule to your config, s keeps it until palaver ends:")
+        lines += [f"  {line}" for line in visible(question.always.rstrip()).split("\n")]
+    return "\n".join([*lines, unread(question)])
+
+
+def _pieces(line: str, columns: int) -> list[str]:
+    """Cut a line where the terminal would break it."""
+    room, rest = max(8, columns - len(_MARK) - 1), line.expandtabs(8)
+    pieces: list[str] = []
+    while True:
+        at = width.split(rest, room)
+        pieces.append(rest[:at])
+        rest = rest[at:]
+        if not rest:
+            return pieces
 
 
 def read(line: str, question: Question) -> Answer | None:
@@ -46,8 +66,5 @@ def read(line: str, question: Question) -> Answer | None:
 
 def unread(question: Question) -> str:
     """Say which answers there are."""
-    return (
-        "answer y, s, a, n, or n and a reason"
-        if question.always
-        else "answer y, n, or n and a reason"
-    )
+    lasting = "s for this session, a always, " if question.always else ""
+    return f"y once, {lasting}n no, n and a reason for the model; Ctrl-C stops the turn"

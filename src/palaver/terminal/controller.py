@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -12,11 +12,9 @@ from typing import Any, TypeVar
 
 from palaver import assemble
 from palaver.chat.decide import Generate, next_step
-from palaver.chat.run import take
 from palaver.config.settings import Settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.errors import EngineError, PalaverError, UserError
-from palaver.core.events import Event
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message, user
@@ -116,7 +114,9 @@ class Controller:
     def _load(self, starting: Awaitable[Child] | None = None) -> None:
         self.model = None
         began, keep = self.conversation.began, not self.flags.get("no_save")
-        model = assemble.open_model(self.settings, started=began, starting=starting, keep_states=keep)
+        model = assemble.open_model(
+            self.settings, started=began, starting=starting, keep_states=keep
+        )
         self._loading = asyncio.create_task(model)
         self._loading.add_done_callback(self._loaded)
 
@@ -170,6 +170,7 @@ class Controller:
             except PalaverError as error:
                 self.screen.error(error)
         await self._unload()
+        await self.tooling.close()
         if self._store:
             await self._store.close()
         self._vault.close()
@@ -191,24 +192,11 @@ class Controller:
         if self.tooling.waits() or self.waits_for_answer() or self.tooling.stopped():
             await self.answer(again=self.tooling.stopped())
             return
-        conversation = self.conversation
-        view = conversation.view
+        view = self.conversation.view
         last = view[-1].entry if view else None
         if not isinstance(last, Message) or last.role != "assistant" or last.stop == "end":
             raise UserError("there is no cut-off answer", fix="/retry asks for another one")
-        row = view[-1]
-
-        async def work(model: LocalModel) -> None:
-            answer = model.carry_on(view, self.tooling.specs, self.sampling)
-            first = await anext(answer)  # what can't be gone on with fails here, nothing moved
-            try:
-                await conversation.stand_in(row)
-                await take(conversation, _chain(first, answer), self.screen.show)
-            finally:
-                conversation.stand_back()
-            await self.tooling.turn(model)
-
-        await self._work(work)
+        await self._work(partial(self.tooling.carry_on, view=view))
 
     async def _work(self, work: Callable[[LocalModel], Awaitable[None]]) -> None:
         """Do the model's work with the screen around it; start its engine again if it died."""
@@ -393,9 +381,3 @@ class Controller:
     def waits_for_answer(self) -> bool:
         """Say whether the log ends with something that was not answered."""
         return isinstance(next_step(self.conversation.rows), Generate)
-
-
-async def _chain(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
-    yield first
-    async for event in rest:
-        yield event

@@ -14,7 +14,12 @@ def colored(diff: str) -> str:
     return "".join(f"{_line(line)}\n" for line in diff.removesuffix("\n").split("\n"))
 
 
+def style(line: str) -> str | None:
+    """Return the SGR codes of a line of a diff, None for a plain one."""
+    return _BOLD if line.startswith(_HEADS) else _COLORS.get(line[:1])
+
+
 def _line(line: str) -> str:
-    color = _BOLD if line.startswith(_HEADS) else _COLORS.get(line[:1])
+    color = style(line)
     text = visible(line)
     return f"\x1b[{color}m{text}\x1b[0m" if color else text

@@ -100,11 +100,16 @@ class PlainScreen:
         if self._last != "\n":
             self._write("\n")
 
+    @property
+    def asks(self) -> bool:
+        """Whether somebody sits at both ends."""
+        return self.lines is not None
+
     async def ask(self, question: Question) -> Answer:
         """Ask on stderr, where somebody sits at both ends."""
         if self.lines is None:
             return await nobody(question)
-        self.note(consent.put(question))
+        self.note(consent.put(question, 80, color=False))
         while (line := await self.lines.next()) is not None:
             if answer := consent.read(line, question):
                 return answer

@@ -41,6 +41,10 @@ class Screen(Protocol):
     def offer(self, text: str) -> None:
         """Put text into the input line, to be changed and sent."""
 
+    @property
+    def asks(self) -> bool:
+        """Whether there is somebody who can be asked."""
+
     async def ask(self, question: Question) -> Answer:
         """Ask whether a call may run; what can't ask says no."""
 

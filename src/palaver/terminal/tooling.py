@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver import assemble
-from palaver.chat.calls import open_calls
+from palaver.chat.calls import done_calls, open_calls
 from palaver.chat.decide import AwaitUser, Generate, next_step
 from palaver.chat.front import Answer, Front, Question
-from palaver.chat.run import run_turn
+from palaver.chat.run import run_turn, take
 from palaver.chat.work import Worker, Workshop
+from palaver.core.events import Event
+from palaver.core.log import Row
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
+from palaver.terminal.escape import visible
+from palaver.tools import toolbox
+from palaver.tools.sandbox.policy import Kind
+from palaver.tools.sandbox.sandbox import OpenSandbox
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -29,8 +36,18 @@ class Tooling:
     def __init__(self, chat: Controller, halt: asyncio.Event) -> None:
         """`halt` is set when the user stops what is under way."""
         self._chat = chat
-        self._front = Front(self._chat.screen.show, self._ask, halt=halt)
+        self._front = Front(chat.screen.show, self._ask, halt=halt)
         self._shop: tuple[object, Workshop] | None = None
+        self._root = Path.cwd()
+        self._sandboxed = not chat.flags.get("no_sandbox")
+        self._sandbox: OpenSandbox | None = None
+        self._guard = assemble.open_guard(
+            self._root,
+            preset=chat.flags.get("consent"),
+            asks=lambda: chat.screen.asks,
+            sandboxed=self._sandboxed,
+        )
+        self._heard = 0  # the session that the guard knows
 
     @property
     def shop(self) -> Workshop:
@@ -38,8 +55,19 @@ class Tooling:
         chat = self._chat
         known = (chat.model, chat.settings.tools, chat.settings.max_tool_rounds)
         if self._shop is None or self._shop[0] != known:
-            self._shop = known, assemble.workshop(chat.settings, chat.model, Path.cwd())
+            if self._sandbox is None and chat.model:
+                kind: Kind = "auto" if self._sandboxed else "none"
+                self._sandbox = assemble.open_sandbox(self._root, kind=kind)
+            shop = assemble.workshop(
+                chat.settings, chat.model, self._root, self._guard, self._sandbox
+            )
+            self._shop = known, shop
         return self._shop[1]
+
+    async def close(self) -> None:
+        """End what tools still run."""
+        if self._sandbox:
+            await self._sandbox.close()
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -49,11 +77,24 @@ class Tooling:
     async def turn(self, model: LocalModel, *, again: bool = False) -> None:
         """Let the model work until the user has to say something."""
         chat = self._chat
+        self._hear()
         ended = await run_turn(
             chat.conversation, model, self.shop, chat.sampling, self._front, again=again
         )
         if ended.why == "tool rounds":
             chat.screen.note(ROUNDS)
+
+    async def carry_on(self, model: LocalModel, *, view: list[Row]) -> None:
+        """Go on with the cut-off answer that the view ends with, then with the turn."""
+        chat, conversation = self._chat, self._chat.conversation
+        answer = model.carry_on(view, self.specs, chat.sampling)
+        first = await anext(answer)  # what can't be gone on with fails here, nothing moved
+        try:
+            await conversation.stand_in(view[-1])
+            await take(conversation, _chain(first, answer), chat.screen.show)
+        finally:
+            conversation.stand_back()
+        await self.turn(model)
 
     async def leave_open(self) -> None:
         """Give calls that have no result one, before the user says something else."""
@@ -70,5 +111,32 @@ class Tooling:
         """Say whether the log ends where the user stopped a tool."""
         return next_step(self._chat.conversation.rows) == AwaitUser("stopped")
 
+    def _hear(self) -> None:
+        """Let the guard know what a session that is gone on with has read."""
+        conversation = self._chat.conversation
+        if self._heard == conversation.session:
+            return
+        self._heard = conversation.session
+        self._guard.begin()
+        specs = {tool.spec.name: tool.spec for tool in toolbox.load(toolbox.NAMES)}
+        for call in done_calls(conversation.rows):
+            if call.name in specs:
+                self._guard.learn(call, specs[call.name], network=False)
+
     async def _ask(self, question: Question) -> Answer:
-        return await self._chat.screen.ask(question)
+        """Ask the user; an answer that lasts becomes a rule, which they are shown."""
+        screen = self._chat.screen
+        answer = await screen.ask(question)
+        if answer.allowed and answer.by != "once":
+            always = answer.by == "always"
+            rule = self.shop.tools.remember(question.call, always=always)
+            if rule:
+                where = "written to the config" if always else "until palaver ends"
+                screen.note(f"allowed from now on, {where}:\n{visible(rule.rstrip())}")
+        return answer
+
+
+async def _chain(first: Event, rest: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    yield first
+    async for event in rest:
+        yield event

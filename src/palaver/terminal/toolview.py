@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from palaver.core.events import ToolFinished, ToolStarted
 from palaver.core.messages import ToolResult
+from palaver.terminal import width
 from palaver.terminal.answer import DIM
 from palaver.terminal.escape import visible
 from palaver.terminal.words import plural, seconds
@@ -52,12 +53,17 @@ def _shown(result: ToolResult) -> list[str]:
 
 def _rows(lines: list[str], columns: int) -> list[str]:
     """Escape lines and cut each where the terminal would break it."""
-    width = max(8, columns - 3)
+    room = max(8, columns - 3)
     rows = []
     for line in lines:
-        text = visible(line[: 4 * width].expandtabs(8), newlines=False)
-        rows.append("  " + (text if len(text) <= width else text[: width - 1] + "…"))
+        text = visible(line[: 4 * room].expandtabs(8), newlines=False)
+        rows.append("  " + (text if width.most(text) <= room else chopped(text, room)))
     return rows
+
+
+def chopped(text: str, room: int) -> str:
+    """Return the beginning of a text that takes more cells than there are."""
+    return text[: width.split(text, room - 1)] + "…"
 
 
 def _styled(row: str, style: str, *, color: bool) -> str:

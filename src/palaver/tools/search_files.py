@@ -10,7 +10,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import palaver
 from palaver.core.tool import ToolContext, ToolError, ToolSpec
 from palaver.tools import files
 
@@ -102,7 +101,7 @@ def _program(pattern: str) -> list[str]:
 
 
 def _ours(pattern: str, what: str) -> list[str]:
-    return [sys.executable, "-I", "-c", _RUN, str(Path(palaver.__file__).parents[1]), pattern, what]
+    return [sys.executable, "-I", "-c", _RUN, str(Path(__file__).parents[2]), pattern, what]
 
 
 async def _output(process: asyncio.subprocess.Process) -> str:

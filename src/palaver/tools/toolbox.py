@@ -4,19 +4,32 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from palaver.core import scan
 from palaver.core.errors import PalaverError
 from palaver.core.messages import ToolCall, ToolResult
-from palaver.core.tool import Deny, Tool, ToolContext, ToolError, ToolSpec, Verdict
+from palaver.core.process import Sandbox
+from palaver.core.tool import (
+    Allow,
+    Deny,
+    Preview,
+    Tool,
+    ToolContext,
+    ToolError,
+    ToolSpec,
+    Verdict,
+)
 from palaver.tools.arguments import problem
+from palaver.tools.guard import Guard
 
 PACKAGE = "palaver.tools"
 # In the order in which a model is told of them; a name is a file in this folder.
-NAMES = ("read_file", "list_files", "search_files", "write_file", "apply_patch", "shell")
-Judge = Callable[[ToolCall, ToolSpec], Verdict]
+NAMES = (
+    "shell", "read_file", "list_files", "write_file", "search_files", "apply_patch",
+)  # fmt: skip
 
 
 def load(names: Sequence[str]) -> list[Tool]:
@@ -27,10 +40,13 @@ def load(names: Sequence[str]) -> list[Tool]:
 class Box:
     """Tools that are on; implements `palaver.core.tool.Toolbox`."""
 
-    def __init__(self, tools: Sequence[Tool], judge: Judge) -> None:
-        """`judge` says whether a call that fits its tool may run."""
+    def __init__(
+        self, tools: Sequence[Tool], guard: Guard | None = None, sandbox: Sandbox | None = None
+    ) -> None:
+        """Without a `guard` every call that fits its tool may run; `sandbox` is for programs."""
         self._tools = {tool.spec.name: tool for tool in tools}
-        self._judge = judge
+        self._guard = guard
+        self._sandbox = sandbox
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -49,14 +65,30 @@ class Box:
         except ToolError as error:
             return Deny(str(error))
         wrong = problem(arguments, tool.spec.parameters)
-        return Deny(f"error: {call.name}: {wrong}") if wrong else self._judge(call, tool.spec)
+        if wrong:
+            return Deny(f"error: {call.name}: {wrong}")
+        return self._guard.judge(call, tool.spec) if self._guard else Allow()
 
-    async def preview(self, call: ToolCall, ctx: ToolContext) -> str:
+    async def preview(self, call: ToolCall, ctx: ToolContext) -> Preview:
         """Return what a call would do, whole. Raises ToolError where it would fail anyway."""
-        return await self._tools[call.name].preview(parsed(call), ctx)
+        verdict = self.judge(call)
+        if isinstance(verdict, Deny):
+            raise ToolError(verdict.reason)
+        ctx = replace(ctx, sandbox=self._sandbox, network=verdict.network)
+        text = await self._tools[call.name].preview(parsed(call), ctx)
+        return self._guard.preview(call, text, verdict) if self._guard else Preview(text)
+
+    def remember(self, call: ToolCall, *, always: bool) -> str | None:
+        """Allow a call from now on, see `Guard.remember`."""
+        if self._guard is None:
+            return None
+        return self._guard.remember(call, self._tools[call.name].spec, always=always)
 
     async def run(self, call: ToolCall, ctx: ToolContext) -> ToolResult:
         """Run a call. Whatever happens becomes its result; only being cancelled is raised."""
+        verdict = self.judge(call)
+        network = not isinstance(verdict, Deny) and verdict.network
+        ctx = replace(ctx, sandbox=self._sandbox, network=network)
         try:
             text = await self._tools[call.name].call(parsed(call), ctx)
             return ToolResult(call.id, call.name, text)
@@ -67,6 +99,9 @@ class Box:
             text = f"error: {call.name} crashed: {type(error).__name__}: {error}"
             place = f" ({where.filename.rsplit('/', 1)[-1]}, line {where.lineno})"
             return ToolResult(call.id, call.name, text + place, failed=True)
+        finally:
+            if self._guard:
+                self._guard.learn(call, self._tools[call.name].spec, network=network)
 
 
 def parsed(call: ToolCall) -> dict[str, Any]:
