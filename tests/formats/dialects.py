@@ -33,6 +33,13 @@ PIECES = {
     "functiongemma": _GEMMA,
     "gemma4": _GEMMA,
     "glm": _PAIRS,
+    "harmony": [
+        "<|start|>assistant",
+        "<|channel|>final",
+        "<|message|>",
+        " to=functions.f",
+        *_OBJECT,
+    ],
     "hermes": _OBJECT,
     "hy_v3": [*_PAIRS, "<tool_sep>"],
     "kimi_k2": ["functions.f:0", "<|tool_call_argument_begin|>", *_OBJECT],

@@ -1,17 +1,21 @@
-"""Tools as gpt-oss is told of them: as openai-harmony does it, and for any schema at all."""
+"""Beside openai-harmony: tools told to the letter, replies read the same."""
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.formats.dialects import cut
 from tests.formats.test_harmony import FULL, needs_oracle, oracle
 
-from palaver.core.messages import system, user
+from palaver.core.messages import Part, Reasoning, Text, ToolCall, system, user
 from palaver.core.tool import ToolSpec
 from palaver.formats.harmony.format import HarmonyFormat
 from palaver.formats.harmony.schema import typescript
+from palaver.formats.parsers._base import whole
+from palaver.models.reply import ReplyParts
 
 ASKED = user("2 + 2?")
 _ASKED = "<|start|>user<|message|>2 + 2?<|end|>"
@@ -125,6 +129,54 @@ def test_any_schema_is_told(parameters: dict[str, Any]) -> None:
     assert "type f = (" in prompt
     parser = HarmonyFormat().parser(prompt, (tool,))
     assert parser.feed("<|channel|>commentary to=f<|message|>x<|call|>")
+
+
+# -- replies ---------------------------------------------------------------------------------------
+
+_HEADERS = st.sampled_from(
+    [
+        "<|channel|>analysis",
+        "<|channel|>final",
+        "<|channel|>commentary",
+        " to=functions.f<|channel|>commentary <|constrain|>json",
+        "<|channel|>commentary to=functions.f json",
+        "<|channel|>commentary to=functions.f<|constrain|>json",
+        " to=browser.open<|channel|>analysis code",
+    ]
+)
+_SAID = st.text(st.sampled_from('ab \n{}"<|>é🙂'), max_size=12)
+
+
+@needs_oracle
+@settings(max_examples=3_000 if FULL else 150, deadline=None)
+@given(st.lists(st.tuples(_HEADERS, _SAID), min_size=1, max_size=5), st.randoms())
+def test_replies_are_read_as_upstream_reads_them(
+    messages: list[tuple[str, str]], chance: random.Random
+) -> None:
+    oracle()
+    import openai_harmony as lib
+
+    reply = "<|start|>assistant".join(
+        f"{header}<|message|>{text}{'<|call|>' if 'to=' in header else '<|end|>'}"
+        for header, text in messages
+    )
+    ids = oracle().encode(reply, allowed_special="all")
+    theirs = oracle().parse_messages_from_completion_tokens(ids, lib.Role.ASSISTANT)
+    want: list[Part] = []
+    for message in theirs:
+        said = message.content[0].text
+        if message.recipient:
+            name = message.recipient.removeprefix("functions.")
+            want.append(ToolCall("", name, said or "{}"))
+        elif said:
+            want.append(Reasoning(said) if message.channel == "analysis" else Text(said))
+    ours = ReplyParts()
+    ours.add(whole(HarmonyFormat().parser(""), cut(chance, reply)))
+    got = [
+        ToolCall("", part.name, part.arguments) if isinstance(part, ToolCall) else part
+        for part in ours.message("end").parts
+    ]
+    assert got == want
 
 
 def test_a_union_is_told() -> None:
