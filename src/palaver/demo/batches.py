@@ -61,7 +61,7 @@ def batch(tokenizer: Any, seed: int, budget: int, length: int, dense: float) -> 
         row = next((r for r in range(rows) if used[r] + size <= length), None)
         if row is None:
             misses += 1
-            if misses > 10:
+            if misses > 40:
                 break
             continue
         at = used[row]

@@ -26,6 +26,7 @@ from palaver.demo.optimizer import Optimizer
 SAVE_EVERY = 120.0  # seconds
 WARM_UP = 30  # steps
 PAUSE = 10.0  # seconds: what a step takes beyond that (the machine slept) is not counted
+ROUND = 256  # places
 FIRST = 3.0  # weight of the first token of a reply
 LEARNED, SPACED = 1500, 1050  # merges, "space + word" tokens
 
@@ -77,12 +78,15 @@ def loss_of(model: Tiny, body: Any, data: Batch, device: str) -> tuple[Tensor, T
     """Return summed loss, weight of the places, and weight of those that were right."""
     targets = data.targets.flatten().to(device)
     chosen = (targets != IGNORE).nonzero()[:, 0]
+    # filled up to few sizes: the matrix library keeps compiled code for every size it meets
+    chosen = F.pad(chosen, (0, -len(chosen) % ROUND), value=0)
     with torch.autocast(device, torch.bfloat16):
         x = body(data.ids.to(device), data.mask.to(device))
         logits = model.logits(x.reshape(-1, x.shape[-1])[chosen])
     wanted = targets[chosen]
     # the first token of a reply decides what kind of reply it is, so it counts for more
     weight = 1.0 + (FIRST - 1.0) * (targets.roll(1)[chosen] == IGNORE)
+    weight = weight * (wanted != IGNORE)  # the first place of all is never the model's to write
     loss = (weight * F.cross_entropy(logits.float(), wanted, reduction="none")).sum()
     return (
         loss,
