@@ -20,6 +20,7 @@ class Markers:
         """Where two begin at one place the longer one counts."""
         ordered = sorted(texts, key=len, reverse=True)
         self._find = re.compile("|".join(map(re.escape, ordered)))
+        self._first = re.compile("[" + re.escape("".join({text[0] for text in texts})) + "]")
         self._starts = frozenset(text[:n] for text in ordered for n in range(1, len(text)))
         self._longest = len(ordered[0]) - 1
 
@@ -28,6 +29,10 @@ class Markers:
 
         The two are equal where no marker is complete: then what follows may begin one.
         """
+        first = self._first.search(text, at)
+        if not first:
+            return len(text), len(text)
+        at = first.start()
         found = self._find.search(text, at)
         if found:
             rest = len(text) - found.start()
@@ -70,6 +75,7 @@ class StepParser:
         self._text = ""
         self._at = 0
         self._out: list[ParserEvent] = []
+        self._emit = self._out.append
         self._step: Callable[[], None]
 
     def feed(self, text: str) -> list[ParserEvent]:
@@ -87,9 +93,9 @@ class StepParser:
 
     def _run(self) -> None:
         while self._at < len(self._text):
-            before = self._at, self._step
-            self._step()
-            if (self._at, self._step) == before:
+            at, step = self._at, self._step
+            step()
+            if self._at == at and self._step == step:
                 break
 
     def _end(self, rest: str) -> None:
@@ -97,11 +103,9 @@ class StepParser:
         raise NotImplementedError
 
     def _taken(self) -> list[ParserEvent]:
-        out, self._out = self._out, []
+        out = self._out[:]
+        self._out.clear()
         return out
-
-    def _emit(self, event: ParserEvent) -> None:
-        self._out.append(event)
 
     def _say(self, text: str) -> None:
         if text:

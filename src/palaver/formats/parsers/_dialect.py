@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
+from palaver.core.events import TextDelta
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, blank_end, starts
 from palaver.formats.parsers.think import ThinkParser
@@ -73,8 +74,9 @@ class DialectParser(ThinkParser):
         raise NotImplementedError
 
     def _say(self, text: str) -> None:
-        self._spoke = self._spoke or bool(text.strip())
-        super()._say(text)
+        if text:
+            self._spoke = self._spoke or not text.isspace()
+            self._emit(TextDelta(text))
 
     def _next(self) -> int:
         """Count one more call; return its number, from 0."""
@@ -87,9 +89,10 @@ class DialectParser(ThinkParser):
         if self.TIGHT or self._inner:
             bare = text.rstrip()
             if bare:
-                self._say("".join(self._gaps) + bare)
+                self._say("".join(self._gaps) + bare if self._gaps else bare)
                 self._gaps = []
-            self._gaps.append(text[len(bare) :])
+            if len(bare) < len(text):
+                self._gaps.append(text[len(bare) :])
         else:
             self._say(text)
         self._at = behind

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta
 from palaver.core.messages import ToolCall
 
-_IN_STRING = re.compile(r'["\\]')
+_IN_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _IN_NEST = re.compile(r'["{}\[\]<]')
 _IN_SCALAR = re.compile(r'[\s,}\]<"]')
 _GAP = re.compile(r"[\s,]*")
@@ -41,6 +41,11 @@ class JsonValue:
         self._quoted = False
         self._scalar = first not in '"{['
 
+    def holds(self, text: str, at: int) -> bool:
+        """Say whether a string is open and goes on behind `text`, from `at` on."""
+        found = _IN_STRING.match(text, at) if self._quoted and not self._escaped else None
+        return found is not None and found.end() == len(text)
+
     def read(self, text: str, at: int) -> int:
         """Return where the value, or this piece of it, ends."""
         size = len(text)
@@ -49,20 +54,32 @@ class JsonValue:
                 self._escaped = False
                 at += 1
                 continue
-            pattern = _IN_STRING if self._quoted else _IN_SCALAR if self._scalar else _IN_NEST
-            found = pattern.search(text, at)
+            if self._quoted:
+                at = self._unquote(text, at)
+                continue
+            found = (_IN_SCALAR if self._scalar else _IN_NEST).search(text, at)
             if not found:
                 return size
             at = found.end() - 1 if self._scalar else self._met(found.group(), found.end())
             self.done = self.done or self._scalar
         return at
 
-    def _met(self, char: str, behind: int) -> int:
-        if char == "\\":
+    def _unquote(self, text: str, at: int) -> int:
+        """Go behind the end of a string, or of what is there of it."""
+        found = _IN_STRING.match(text, at)
+        end = found.end() if found else at
+        if end == len(text):
+            return end
+        if text[end] == '"':
+            self._quoted = False
+            self.done = self._depth == 0
+        else:  # a backslash, the last character that came
             self._escaped = True
-        elif char == '"':
-            self._quoted = not self._quoted
-            self.done = not self._quoted and self._depth == 0
+        return end + 1
+
+    def _met(self, char: str, behind: int) -> int:
+        if char == '"':
+            self._quoted = True
         elif char == "<":  # no JSON has it outside a string: a tag, where a bracket is missing
             self.done = self.bad = True
             return behind - 1
@@ -107,13 +124,17 @@ class JsonCall:
 
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on; return up to where it was taken."""
+        if self._streamed and self._name and self._value and self._value.holds(text, at):
+            self._argue(text[at:])  # most pieces of a long call: the inside of one string
+            return len(text)
         begin = at
         while at < len(text) and not self.done:
             step, before = self._step, at
             at = step(text, at)
             if at == before and self._step == step:
                 break
-        self._raw.append(text[begin:at])
+        if self._name is None:
+            self._raw.append(text[begin:at])
         if self.done:
             self._close(None)
         return at

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from palaver.formats.parsers._base import blank_end
 from palaver.formats.parsers._call import CallWriter, Emit
 from palaver.formats.parsers._json_call import CUT_OFF
+from palaver.formats.parsers._typed import escaped
 
 _ESCAPE = re.compile(
     r"\\(?:x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{1,3}|.)", re.DOTALL
@@ -186,7 +187,7 @@ class LiteralCall:
         return stop
 
     def _text(self, text: str) -> None:
-        self._write.argue(json.dumps(text, ensure_ascii=False)[1:-1])
+        self._write.argue(escaped(text))
 
     def _escaped(self, text: str, at: int, last: bool) -> int:
         if len(text) - at < _LONGEST_ESCAPE and not last and len(text) - at < _need(text, at):

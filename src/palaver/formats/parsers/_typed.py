@@ -10,6 +10,7 @@ from palaver.core.tool import ToolSpec
 
 ANY = frozenset({"null", "integer", "number", "boolean", "object", "array", "string"})
 _STRING = frozenset({"string"})
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def kinds(tool: ToolSpec | None, key: str) -> frozenset[str]:
@@ -103,7 +104,7 @@ def typed(raw: str, allowed: frozenset[str]) -> str:
 
 def escaped(text: str) -> str:
     """Return text as the inside of a JSON string."""
-    return json.dumps(text, ensure_ascii=False)[1:-1]
+    return _encode(text)[1:-1]
 
 
 def _json(text: str) -> tuple[Any, str] | None:
