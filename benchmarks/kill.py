@@ -39,7 +39,11 @@ from support import (
 
 FULL = 2000
 _LONG = 30  # entries
-_NOT_SAID = re.compile(r"^(reading|loading the model|queued:|.*\d+ reused, \d+ read$)")
+# The program's own rows below an answer; the second ones are where they wrap.
+_NOT_SAID = re.compile(
+    r"^(reading|loading the model|queued:|.*\d+ reused, \d+ read$"
+    r"|(stopped|the answer was empty); nothing was answered|.*takes it back$)"
+)
 _LETTERS = re.compile(r"[^A-Za-z]+")
 
 
@@ -52,7 +56,15 @@ class Trial:
         self.sent = 0
         self.acknowledged = self.lost = self.streaming = self.continued = self.stuck = 0
         self._flags = ["-m", str(model), "--threads", "1", "--max-tokens", "120"]
+        self._flags += ["--context", "8192"]  # the longest session fits
         self._cut = False
+
+    def __str__(self) -> str:
+        return (
+            f"{self.streaming} within an answer; {self.acknowledged} words acknowledged,"
+            f" {self.lost} lost; the store opened each time;"
+            f" /continue went on {self.continued} times, failed {self.stuck} times"
+        )
 
     @property
     def store(self) -> Path:
@@ -194,13 +206,10 @@ def main() -> None:
     kills = FULL if asked.full else asked.rounds
     with fresh_home() as home:
         trial = Trial(home, model_file(asked.model, "llama"), asked.seed)
-        for _ in range(kills):
+        for done in range(1, kills + 1):
             trial.kill_once()
-    print(
-        f"seed {asked.seed}: {kills} kills, {trial.streaming} within an answer;"
-        f" {trial.acknowledged} words acknowledged, {trial.lost} lost; the store opened each time;"
-        f" /continue went on {trial.continued} times, failed {trial.stuck} times"
-    )
+            if done % 50 == 0 or done == kills:
+                print(f"seed {asked.seed}: {done} kills, {trial}", flush=True)
     sys.exit(1 if trial.lost or trial.stuck else 0)
 
 
