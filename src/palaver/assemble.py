@@ -8,6 +8,7 @@ import difflib
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -27,12 +28,14 @@ from palaver.models.local import LocalModel
 from palaver.tools import toolbox
 from palaver.tools.consent import PRESETS, Rules, read_rules
 from palaver.tools.guard import Guard
-from palaver.tools.sandbox import sandbox
-from palaver.tools.sandbox.policy import Kind, Policy
-from palaver.tools.sandbox.sandbox import OpenSandbox
 from palaver.tools.toolbox import Box
 
+if TYPE_CHECKING:
+    from palaver.tools.sandbox.policy import Kind
+    from palaver.tools.sandbox.sandbox import OpenSandbox
+
 DEFAULT_TEMPERATURE = 0.4
+PROGRAMS = {"shell", "python"}  # tools that run programs, in the sandbox
 READING = ("read_file", "list_files", "search_files")
 
 
@@ -121,6 +124,9 @@ def open_guard(
 
 def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
     """Make the sandbox that programs of a session run in; "none" is no sandbox at all."""
+    from palaver.tools.sandbox import sandbox
+    from palaver.tools.sandbox.policy import Policy
+
     hidden = (paths.config_dir(), paths.data_dir(), paths.state_dir())
     policy = Policy(root, hidden=hidden)
     return sandbox.open_sandbox(policy, environment=environment.everything(), kind=kind)
@@ -147,6 +153,11 @@ def workshop(
     if model:  # a result takes about a quarter of the context at most
         longest = min(longest, max(500, model.engine.info.context))
     return Workshop(box, root, settings.max_tool_rounds, longest)
+
+
+def runs_programs(settings: Settings) -> bool:
+    """Say whether a tool that is on runs programs."""
+    return not PROGRAMS.isdisjoint(tool_names(settings.tools))
 
 
 def tool_names(given: str) -> tuple[str, ...]:

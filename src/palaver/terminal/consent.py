@@ -9,7 +9,6 @@ from palaver.terminal.escape import visible
 
 _MARK = "  | "
 _DIFFS = ("write_file", "apply_patch")  # what they show is a diff
-_LAST = 12  # lines after which a long preview says again what it is about
 
 
 def put(question: Question, columns: int, *, color: bool) -> str:
@@ -18,21 +17,18 @@ def put(question: Question, columns: int, *, color: bool) -> str:
     Every row of what will run begins with a mark, so that it can't look like anything else.
     """
     preview = question.preview
-    name = visible(preview.title or question.call.name, newlines=False)
-    again = "may it run again?" if question.interrupted else "may it run?"
-    head = f"{name}: {again} {visible(question.reason, newlines=False)}"
     shown: list[str] = []
     for line in visible(preview.text.removesuffix("\n")).split("\n"):
         sgr = style(line) if color and question.call.name in _DIFFS else None
         shown += [_MARK + (f"\x1b[{sgr}m{p}\x1b[0m" if sgr else p) for p in _pieces(line, columns)]
-    lines = [head, *shown]
+    lines = [visible(preview.title or question.call.name, newlines=False), *shown]
     lines += [f"  ! {visible(note, newlines=False)}" for note in preview.notes]
-    if len(shown) > _LAST:
-        lines.append(head)
     if question.always:
         lines.append("a writes this rule to your config, s keeps it until palaver ends:")
         lines += [f"  {line}" for line in visible(question.always.rstrip()).split("\n")]
-    return "\n".join([*lines, unread(question)])
+    again = "may it run again?" if question.interrupted else "may it run?"
+    name, reason = (visible(t, newlines=False) for t in (question.call.name, question.reason))
+    return "\n".join([*lines, f"{name}: {again} {reason}", unread(question)])
 
 
 def _pieces(line: str, columns: int) -> list[str]:

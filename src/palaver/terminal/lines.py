@@ -25,7 +25,7 @@ async def handle(chat: Controller, line: str) -> None:
         return
     found = command.split(line)
     try:
-        if line.casefold() in {word.strip().casefold() for word in chat.settings.farewells}:
+        if _leaves(chat, line):
             raise Leave
         if found is None:
             await chat.say(command.said(line))
@@ -37,6 +37,16 @@ async def handle(chat: Controller, line: str) -> None:
         tried = found is None or found[0] in ("retry", "edit", "continue")
         if tried and isinstance(error, UserError) and chat.waits_for_answer():
             chat.screen.note(UNANSWERED)
+
+
+def spoken(chat: Controller, line: str) -> str | None:
+    """Return what a line says to the model; None for one that does something else."""
+    line = line.strip()
+    return None if command.split(line) or _leaves(chat, line) else command.said(line)
+
+
+def _leaves(chat: Controller, line: str) -> bool:
+    return line.casefold() in {word.strip().casefold() for word in chat.settings.farewells}
 
 
 def after_answer(row: Row | None) -> str:

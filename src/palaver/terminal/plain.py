@@ -100,6 +100,13 @@ class PlainScreen:
         if self._last != "\n":
             self._write("\n")
 
+    def typed(self) -> str | None:
+        """Nothing is read before a turn is over."""
+        return None
+
+    def sent(self) -> None:
+        """Nothing is typed ahead."""
+
     @property
     def asks(self) -> bool:
         """Whether somebody sits at both ends."""

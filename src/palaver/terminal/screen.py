@@ -41,6 +41,12 @@ class Screen(Protocol):
     def offer(self, text: str) -> None:
         """Put text into the input line, to be changed and sent."""
 
+    def typed(self) -> str | None:
+        """Return the next line that was typed ahead, if there is one."""
+
+    def sent(self) -> None:
+        """The line typed ahead was said, within the turn that is under way."""
+
     @property
     def asks(self) -> bool:
         """Whether there is somebody who can be asked."""

@@ -124,6 +124,15 @@ class Stage:
         """Put text into the input line."""
         self._app.offer(text)
 
+    def typed(self) -> str | None:
+        """Return the next line that was typed ahead, if there is one."""
+        return self._app.queue[0].text if self._app.queue else None
+
+    def sent(self) -> None:
+        """Show a line typed ahead where it was said."""
+        self._flush()
+        self.echo(self._app.queue.pop(0).text)
+
     @property
     def asks(self) -> bool:
         """Somebody sits at a terminal."""

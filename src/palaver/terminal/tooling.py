@@ -18,12 +18,13 @@ from palaver.core.log import Row
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
+from palaver.terminal.lines import spoken
 from palaver.tools import toolbox
-from palaver.tools.sandbox.policy import Kind
-from palaver.tools.sandbox.sandbox import OpenSandbox
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
+    from palaver.tools.sandbox.policy import Kind
+    from palaver.tools.sandbox.sandbox import OpenSandbox
 
 OPEN = "a tool call has no result yet: /continue goes on with it, saying something leaves it"
 ROUNDS = "the rounds of tools of a turn are used up; say something to go on"
@@ -36,7 +37,7 @@ class Tooling:
     def __init__(self, chat: Controller, halt: asyncio.Event) -> None:
         """`halt` is set when the user stops what is under way."""
         self._chat = chat
-        self._front = Front(chat.screen.show, self._ask, halt=halt)
+        self._front = Front(chat.screen.show, self._ask, self._typed, chat.screen.sent, halt=halt)
         self._shop: tuple[object, Workshop] | None = None
         self._root = Path.cwd()
         self._sandboxed = not chat.flags.get("no_sandbox")
@@ -55,7 +56,7 @@ class Tooling:
         chat = self._chat
         known = (chat.model, chat.settings.tools, chat.settings.max_tool_rounds)
         if self._shop is None or self._shop[0] != known:
-            if self._sandbox is None and chat.model:
+            if self._sandbox is None and assemble.runs_programs(chat.settings):
                 kind: Kind = "auto" if self._sandboxed else "none"
                 self._sandbox = assemble.open_sandbox(self._root, kind=kind)
             shop = assemble.workshop(
@@ -73,6 +74,14 @@ class Tooling:
     def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is told of the tools."""
         return self.shop.specs
+
+    def limits(self) -> list[str]:
+        """Say what holds the tools in their place, for the user."""
+        lines = [f"folder: {visible(str(self._root), newlines=False)}"]
+        lines.append(f"consent: {self._guard.preset}, a turn uses tools {self.shop.rounds} times")
+        if self._sandbox:
+            lines.append(f"programs run in: {self._sandbox.describe()}")
+        return lines
 
     async def turn(self, model: LocalModel, *, again: bool = False) -> None:
         """Let the model work until the user has to say something."""
@@ -110,6 +119,10 @@ class Tooling:
     def stopped(self) -> bool:
         """Say whether the log ends where the user stopped a tool."""
         return next_step(self._chat.conversation.rows) == AwaitUser("stopped")
+
+    def _typed(self) -> str | None:
+        line = self._chat.screen.typed()
+        return None if line is None else spoken(self._chat, line)
 
     def _hear(self) -> None:
         """Let the guard know what a session that is gone on with has read."""

@@ -31,6 +31,11 @@ class Guard:
         self._state = consent.State(str(root), sandboxed=sandboxed)
 
     @property
+    def preset(self) -> str:
+        """What is done where no rule fits."""
+        return self._rules.preset
+
+    @property
     def state(self) -> consent.State:
         """What a decision depends on now."""
         return structs.replace(self._state, asks=self._asks())

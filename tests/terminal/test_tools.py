@@ -1,0 +1,254 @@
+"""Tools in a full terminal with the shipped model: seen, asked about, stopped, resumed."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support.terminal import Terminal
+
+from palaver import demo
+from palaver.chat.decide import AwaitUser, next_step
+from palaver.core.log import Approval, CallStarted, Entry
+from palaver.core.messages import Message, ToolResult
+from palaver.sessions.store import Store
+
+ALL = ("--tools", "shell,read_file,list_files,write_file,search_files")
+WRITE = "write 'hello' to greeting.txt"
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "ws"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("hello there\nsecond line\n")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def chat(home: Path, *args: str, **more: int) -> Terminal:
+    return Terminal(home, *args, model=demo.path(), **more)
+
+
+def entries(home: Path) -> list[Entry]:
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        return [row.entry for row in store.path(store.list_sessions(1)[0].id)]
+
+
+def kinds(home: Path) -> list[str]:
+    """Return what stands in the log, an entry a word."""
+    return [e.role if isinstance(e, Message) else type(e).__name__ for e in entries(home)]
+
+
+def results(home: Path) -> list[str]:
+    parts = [p for e in entries(home) if isinstance(e, Message) for p in e.parts]
+    return [part.text for part in parts if isinstance(part, ToolResult)]
+
+
+def answered(terminal: Terminal, times: int = 1) -> None:
+    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
+    terminal.ready()
+
+
+def leave(terminal: Terminal) -> None:
+    terminal.send("\x04")
+    assert terminal.ended() == 0
+
+
+def written(place: Path) -> Iterator[Path]:
+    return (path for path in place.iterdir() if path.name != "notes.txt")
+
+
+def test_reading_tools_are_on_and_every_step_is_in_the_log(tmp_path, place):
+    with chat(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("list the files")
+        answered(terminal)
+        terminal.line("read notes.txt")
+        answered(terminal, 2)
+        rows = terminal.rows()
+        assert "[call] list_files({})" in rows
+        at = rows.index("[result] read_file: 2 lines")
+        assert rows[at + 1 : at + 3] == ["  hello there", "  second line"]
+        assert "hello there" in rows[at + 3]
+        leave(terminal)
+    assert kinds(tmp_path) == ["user", "assistant", "CallStarted", "tool", "assistant"] * 2
+    assert results(tmp_path) == ["notes.txt", "hello there\nsecond line\n"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "result"),
+    [
+        ("y", "wrote 5 bytes"),
+        ("n", "declined by the user"),
+        ("n use another name", "declined by the user: use another name"),
+    ],
+)
+def test_writing_is_asked_about_with_the_diff(tmp_path, place, answer, result):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(WRITE)
+        terminal.wait("may it run?")
+        assert "  | +hello" in terminal.rows()
+        assert not list(written(place))
+        terminal.line("what is this?")
+        terminal.wait("Ctrl-C stops the turn")
+        assert not list(written(place))
+        terminal.line(answer)
+        answered(terminal)
+        leave(terminal)
+    assert kinds(tmp_path) == [
+        "user", "assistant", "Approval", *(["CallStarted"] if answer == "y" else []), "tool",
+        "assistant",
+    ]  # fmt: skip
+    assert [text[: len(result)] for text in results(tmp_path)] == [result]
+    assert [path.read_text() for path in written(place)] == (["hello"] if answer == "y" else [])
+
+
+def test_an_answer_that_lasts_is_shown_as_a_rule_and_not_asked_again(tmp_path, place):
+    config = tmp_path / "config" / "config.toml"
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(WRITE)
+        terminal.wait("may it run?")
+        terminal.line("a")
+        answered(terminal)
+        assert "allowed from now on, written to the config:" in terminal.text()
+        leave(terminal)
+    assert 'then = "allow"' in config.read_text()
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(WRITE)
+        answered(terminal)
+        assert "may it run?" not in terminal.text()
+        leave(terminal)
+    assert kinds(tmp_path) == ["user", "assistant", "CallStarted", "tool", "assistant"]
+    (approval,) = [e for e in _first_session(tmp_path) if isinstance(e, Approval)]
+    assert (approval.allowed, approval.by) == (True, "always")
+
+
+def _first_session(home: Path) -> list[Entry]:
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        return [row.entry for row in store.path(1)]
+
+
+def slow(terminal: Terminal) -> None:
+    """Have a command run that takes a while."""
+    terminal.line("run sleep 30")
+    terminal.wait(lambda: "may it run?" in terminal.text() or "running shell" in terminal.text())
+    if "may it run?" in terminal.text():
+        terminal.line("y")
+    terminal.wait("running shell")
+
+
+def test_ctrl_c_ends_a_tool_and_leaves_the_turn_in_order(tmp_path, place):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        slow(terminal)
+        begun = time.monotonic()
+        terminal.send("\x03")
+        terminal.wait("stopped by the user after")
+        assert time.monotonic() - begun < 10  # a busy machine; two seconds are measured elsewhere
+        terminal.ready()
+        assert not _running("sleep 30", place)
+        terminal.line("/continue")
+        answered(terminal)
+        leave(terminal)
+    assert kinds(tmp_path)[-3:] == ["CallStarted", "tool", "assistant"]
+
+
+def test_killed_in_a_tool_it_asks_before_it_runs_the_call_again(tmp_path, place):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        slow(terminal)
+        terminal.child.kill(9)
+        terminal.child.wait()
+    assert isinstance(entries(tmp_path)[-1], CallStarted)
+    with chat(tmp_path, *ALL, "--resume", "last", columns=100) as terminal:
+        terminal.wait("a tool call has no result yet")
+        terminal.ready()
+        terminal.line("/continue")
+        terminal.wait("may it run again? it was under way when palaver ended")
+        terminal.line("n")
+        answered(terminal)
+        leave(terminal)
+    assert results(tmp_path) == [
+        "not run again: it was under way when the program ended, what it did is not known"
+    ]
+    assert not _running("sleep 30", place)
+
+
+def test_saying_something_else_leaves_an_open_call_a_result(tmp_path, place):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(WRITE)
+        terminal.wait("may it run?")
+        terminal.child.kill(9)
+        terminal.child.wait()
+    assert kinds(tmp_path) == ["user", "assistant"]
+    with chat(tmp_path, *ALL, "--resume", "last", columns=100) as terminal:
+        terminal.wait("a tool call has no result yet")
+        terminal.ready()
+        terminal.line("hello")
+        answered(terminal)
+        leave(terminal)
+    assert kinds(tmp_path) == ["user", "assistant", "tool", "user", "assistant"]
+    assert results(tmp_path) == ["not run: the user said something else"]
+    assert not list(written(place))
+
+
+def test_what_is_typed_while_a_tool_runs_goes_in_at_the_next_step(tmp_path, place):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("run sleep 3")
+        terminal.wait(lambda: re.search(r"may it run\?|running shell", terminal.text()))
+        if "may it run?" in terminal.text():
+            terminal.line("y")
+        terminal.wait("running shell")
+        terminal.line("hello")
+        terminal.wait("queued: hello")
+        answered(terminal)
+        assert "you> hello" in terminal.rows()
+        leave(terminal)
+    assert kinds(tmp_path)[-3:] == ["tool", "user", "assistant"]
+    rows = [row for row in _rows(tmp_path) if isinstance(row.entry, Message)]
+    assert next_step(rows) == AwaitUser("answered")
+
+
+def _rows(home: Path):
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        return store.path(store.list_sessions(1)[0].id)
+
+
+def _running(words: str, place: Path) -> list[str]:
+    """Return the processes that work in the folder with these words in their command line."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            if words in line and os.readlink(entry / "cwd") == str(place):  # noqa: PTH115
+                found.append(line)
+        except OSError:
+            continue
+    return found
+
+
+def test_tools_are_turned_on_and_off(tmp_path, place):
+    with chat(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("/tools")
+        terminal.wait("read_file(path, start, end)")
+        terminal.line("/tools +shell -read_file")
+        terminal.wait("shell(command)")
+        terminal.line("/tools off")
+        terminal.wait(lambda: "off: shell, read_file, list_files" in terminal.text())
+        terminal.line("/tools nothing")
+        terminal.wait("there is no tool 'nothing'")
+        terminal.line("list the files")
+        answered(terminal)
+        leave(terminal)
+    assert kinds(tmp_path) == ["user", "assistant"]
