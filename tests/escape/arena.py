@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -92,8 +93,7 @@ class Arena:
         self.root, self.ears = root, ears
         self.token, self.canary = secrets.token_hex(8), os.environ["CANARY"]
         self.sleep = f"{60 + secrets.randbelow(10**9) / 1e9:.9f}"
-        base = root / "arena"
-        shutil.rmtree(base, ignore_errors=True)
+        base = Path(tempfile.mkdtemp(prefix="arena-", dir=root))
         self.ws, self.outside = base / "ws", base / "outside"
         self.home, self.hidden = base / "home", base / "hidden"
         self.address = base / "address"
@@ -112,7 +112,7 @@ class Arena:
         for folder in (self.ws / ".git/hooks", self.outside / "empty", self.outside / "dotfiles",
                        self.home / ".ssh", self.home / ".aws", self.hidden):  # fmt: skip
             folder.mkdir(parents=True)
-        (self.root / "arena/work").mkdir()
+        (self.outside.parent / "work").mkdir()
         for path in (self.home / ".ssh/id", self.home / ".aws/credentials",
                      self.outside / "dotfiles/netrc", self.hidden / "palaver.db",
                      self.ws / ".env", self.ws / ".env.local"):  # fmt: skip
@@ -275,6 +275,8 @@ class Arena:
         _libc.msgctl(self.queue, 0, None)
         _libc.mq_close(self._mq)
         _libc.mq_unlink(self.mq.encode())
+        os.chdir(self.root)
+        shutil.rmtree(self.outside.parent, ignore_errors=True)
         self.tmp.unlink(missing_ok=True)
         self.shm_file.unlink(missing_ok=True)
 

@@ -38,8 +38,14 @@ class Process(Protocol):
     async def wait(self) -> Exit:
         """Return how it ended. Output that nobody reads can keep it from ending."""
 
+    def drain(self) -> bytes:
+        """Return what has been written so far and not been read."""
+
     def signal(self, number: int) -> None:
         """Send a signal to the program and its process group."""
+
+    def sweep(self) -> None:
+        """End everything that the program has started, but not itself."""
 
     async def kill(self) -> None:
         """End it and everything that it started; safe to call twice."""

@@ -49,8 +49,10 @@ class Shell:
                     ended = await _follow(process, output)
             except TimeoutError:
                 why = f"timed out after {self._seconds:g} seconds"
-                raise ToolError(_lines(output.text(), why)) from None
-        return _lines(output.text(), "" if ended == "exit code 0" else ended) or "(no output)"
+                raise ToolError(with_last_line(output.text(), why)) from None
+        return (
+            with_last_line(output.text(), "" if ended == "exit code 0" else ended) or "(no output)"
+        )
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return the command, exactly."""
@@ -71,7 +73,7 @@ async def _follow(process: Process, output: Output) -> str:
     return str(await process.wait())
 
 
-def _lines(text: str, last: str) -> str:
+def with_last_line(text: str, last: str) -> str:
     """Put a line of ours below the output."""
     between = "\n" if text and last and not text.endswith("\n") else ""
     return text + between + last

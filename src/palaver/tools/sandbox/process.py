@@ -13,6 +13,7 @@ from palaver.core.process import Exit
 from palaver.tools.sandbox.launcher import Launcher
 
 _PIECE = 1 << 16
+_DRAINED = 1 << 20  # a pipe holds less; somebody may write on meanwhile
 _GRACE = 1.0  # a cell that was told to end has done so long before
 
 
@@ -105,7 +106,10 @@ class Cell:
         """Return what has been written so far and not been read."""
         data = b""
         with suppress(BlockingIOError):
-            while self._output >= 0 and (more := os.read(self._output, _PIECE)):
+            while self._output >= 0 and len(data) < _DRAINED:
+                more = os.read(self._output, _PIECE)
+                if not more:
+                    break
                 data += more
         return data
 
@@ -120,6 +124,11 @@ class Cell:
         """Send a signal to the program and its process group."""
         with suppress(OSError):
             self._control.send(b"%d\n" % number)
+
+    def sweep(self) -> None:
+        """End everything that the program has started, but not itself."""
+        with suppress(OSError):
+            self._control.send(b"sweep\n")
 
     async def kill(self) -> None:
         """End it and everything that it started; safe to call twice."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 
@@ -65,6 +66,7 @@ class OpenSandbox:
         self._environment = dict(environment)
         self._launcher: Launcher | None = None
         self._sized: bool | None = None
+        self._cells: WeakSet[Cell] = WeakSet()
 
     @property
     def _home(self) -> Path:
@@ -163,6 +165,7 @@ class OpenSandbox:
         ends = socket.socketpair() if plan["channel"] else None
         output, written = os.pipe()
         cell = Cell(launcher, mine, output, ends[0] if ends else None)
+        self._cells.add(cell)
         files = [theirs.fileno(), written, *([ends[1].fileno()] if ends else [])]
         try:
             cell.number = launcher.start(request, files)
@@ -186,6 +189,8 @@ class OpenSandbox:
 
     async def close(self) -> None:
         """End every program and the launcher."""
+        for cell in list(self._cells):
+            cell.close()
         if self._launcher:
             self._launcher.close()
         self._launcher = None

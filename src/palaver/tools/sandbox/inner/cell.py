@@ -5,9 +5,9 @@ ends the kernel ends everything that was ever started inside. It ends when the c
 when the control socket closes, that is with palaver, whatever ended that. Without a sandbox it
 only watches, and kills what descends from it.
 
-Control socket: it reads one plan (length, marshal), then a signal number a line; it writes
-"ready", then "exit N" or "signal N"; "error TEXT" where the command can't be started, "unfit TEXT"
-where not even the cell can.
+Control socket: it reads one plan (length, marshal), then a signal number a line, or "sweep" to end
+all but the command itself. It writes "ready", then "exit N" or "signal N"; "error TEXT" where the
+command can't be started, "unfit TEXT" where not even the cell can.
 """
 
 from __future__ import annotations
@@ -149,6 +149,9 @@ def _obey(child: int, confined: bool) -> None:
     if not words:
         _end(confined)
     for word in words.split():
+        if word == b"sweep":
+            _kill_descendants(child)
+            continue
         try:
             os.killpg(child, int(word))
         except ProcessLookupError:
@@ -168,17 +171,18 @@ def _end(confined: bool) -> None:
     os._exit(0)
 
 
-def _kill_descendants() -> None:
+def _kill_descendants(spared: int = 0) -> None:
     """Kill all that descends from this process: stopped first, so that nothing forks on."""
-    while found := _descendants():
+    while found := _descendants() - {spared}:
         for number in (_signal.SIGSTOP, _signal.SIGKILL):
-            for pid in found | _descendants():
+            for pid in found | (_descendants() - {spared}):
                 try:
                     os.kill(pid, number)
                 except ProcessLookupError:
                     pass
-        while _next_ended() is not None:
-            pass
+        if not spared:
+            while _next_ended() is not None:
+                pass
 
 
 def _descendants() -> set[int]:
