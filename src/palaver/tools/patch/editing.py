@@ -121,13 +121,10 @@ class _Editor:
         return at, ""
 
     def _find(self, hunk: Hunk, start: int, unanchored: str) -> _Found | None:
-        lines: tuple[Line, ...] | None = hunk.lines
-        while lines is not None and _old(lines):
-            old = _old(lines)
-            found = self._hay.find(old, start, at_end=hunk.at_end)
+        for lines in _readings(hunk.lines):
+            found = self._hay.find(_old(lines), start, at_end=hunk.at_end)
             if found:
                 return self._judged(found, hunk, lines, start, unanchored)
-            lines = _without_blank_end(lines)
         return None
 
     def _judged(
@@ -216,14 +213,28 @@ def _old(lines: tuple[Line, ...]) -> list[str]:
     return [line.text for line in lines if line.kind != "+"]
 
 
-def _without_blank_end(lines: tuple[Line, ...]) -> tuple[Line, ...] | None:
-    """Drop an empty last line that often stands for the newline at a file's end."""
-    last = max(i for i, line in enumerate(lines) if line.kind != "+")
-    if lines[last].text:
-        return None
-    if lines[last].kind == "-" and lines[-1] == Line("+", ""):
-        return lines[:last] + lines[last + 1 : -1]
-    return lines[:last] + lines[last + 1 :]
+def _readings(lines: tuple[Line, ...]) -> list[tuple[Line, ...]]:
+    """Return the hunk as it stands, then without its last empty line, then without all of them:
+    often they stand for the newline at the file's end, or only make room in the patch."""
+    shorter = [_without_blank_end(lines, most) for most in (1, len(lines))]
+    return [lines, *(reading for reading in shorter if _old(reading) and reading != lines)]
+
+
+def _without_blank_end(lines: tuple[Line, ...], most: int) -> tuple[Line, ...]:
+    """Drop the last lines that are not added, at most so many, as far as they are empty."""
+    kept: list[Line] = []
+    dropped = ""
+    for line in reversed(lines):
+        if most and line.kind != "+":
+            if not line.text:
+                most -= 1
+                dropped = line.kind
+                continue
+            most = 0
+        kept.append(line)
+    if dropped == "-" and kept[:1] == [Line("+", "")]:
+        del kept[0]  # the same empty line, given back
+    return tuple(reversed(kept))
 
 
 def _newline(lines: list[tuple[str, str]], hunks: tuple[Hunk, ...]) -> str:

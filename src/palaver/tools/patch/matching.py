@@ -7,8 +7,11 @@ codex-rs/apply-patch (https://github.com/openai/codex).
 
 from __future__ import annotations
 
+import re
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
+from heapq import nlargest
 
 _ASCII = str.maketrans(
     dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
@@ -31,15 +34,25 @@ LEVELS: tuple[tuple[Callable[[str], str], str], ...] = (
     (str.strip, "ignoring indentation"),
     (_plain, "taking typographic characters for ASCII ones"),
 )
-LOOSEST = len(LEVELS) - 1
+_SIZE = array("I").itemsize
+_NOWHERE = 2 ** (8 * _SIZE) - 1  # the number of a line that the file does not have
+_WORD = re.compile(r"\w+")
+_COMPARED, _CANDIDATES = 400, 200  # characters of a line, lines
+_TELLING = 50  # a line that stands more often tells nothing of the place
 
 
 class Haystack:
-    """The lines of a file, indexed for finding runs of lines in them."""
+    """The lines of a file, indexed for finding runs of lines in them.
+
+    At each level equal lines get one number; a run of lines is sought as a run of bytes, which
+    takes linear time whatever the lines are.
+    """
 
     def __init__(self, lines: list[str]) -> None:
         self.lines = lines
-        self._indexed: dict[int, tuple[list[str], dict[str, list[int]]]] = {}
+        self._indexed: dict[int, tuple[dict[str, int], bytes]] = {}
+        blank = next((i for i, line in enumerate(reversed(lines)) if line), len(lines))
+        self._end = len(lines) - blank  # where the file ends, empty lines aside
 
     def find(
         self, pattern: list[str], start: int = 0, *, at_end: bool = False
@@ -48,34 +61,35 @@ class Haystack:
 
         `at_end`: only at the file's end, empty lines there aside.
         """
+        if at_end:
+            start = max(start, self._end - len(pattern))
         for level in range(len(LEVELS)):
             for place in self.places(pattern, level, start):
-                if not at_end or self._ends_file(place + len(pattern)):
-                    return place, level
+                return place, level
         return None
 
     def places(self, pattern: list[str], level: int, start: int = 0) -> Iterator[int]:
         """Yield where `pattern`, not empty, stands at that level, in order."""
-        lines, where = self._index(level)
-        wanted = [LEVELS[level][0](line) for line in pattern]
-        # Only the places of its rarest line are tried: a file of equal lines costs no more.
-        rarest = min(range(len(wanted)), key=lambda i: len(where.get(wanted[i], ())))
-        for at in where.get(wanted[rarest], ()):
-            first = at - rarest
-            if first >= start and lines[first : first + len(wanted)] == wanted:
-                yield first
+        numbers, packed = self._index(level)
+        key = LEVELS[level][0]
+        wanted = array("I", (numbers.get(key(line), _NOWHERE) for line in pattern)).tobytes()
+        at = packed.find(wanted, start * _SIZE)
+        while at >= 0:
+            if at % _SIZE == 0:
+                yield at // _SIZE
+            at = packed.find(wanted, at + _SIZE - at % _SIZE)
 
     def nearest(self, pattern: list[str], start: int) -> int | None:
         """Return where the most lines of `pattern` stand as they do in it, None if none does.
 
         Of equally good places the first at or after `start` is taken, else the first.
         """
-        _, where = self._index(LOOSEST)
+        where = self._where()
         votes: Counter[int] = Counter()
         for offset, line in enumerate(pattern):
-            plain = _plain(line)
-            if plain:
-                votes.update(at - offset for at in where.get(plain, ()))
+            places = where.get(_plain(line), ())
+            if line.strip() and len(places) <= _TELLING:
+                votes.update(at - offset for at in places)
         if not votes:
             return self._alike(pattern)
         best = max(votes.values())
@@ -85,21 +99,29 @@ class Haystack:
         """Return where a line stands that is nearly the longest of `pattern`."""
         import difflib
 
-        _, where = self._index(LOOSEST)
+        where = self._where()
         longest = max(range(len(pattern)), key=lambda i: len(pattern[i]))
-        candidates = [line for line in list(where)[:5_000] if line]
-        close = difflib.get_close_matches(_plain(pattern[longest])[:400], candidates, 1)
+        wanted = _plain(pattern[longest])[:_COMPARED]
+        words = set(_WORD.findall(wanted))
+
+        def shared(line: str) -> int:
+            return len(words.intersection(_WORD.findall(line[:_COMPARED])))
+
+        # Comparing by characters is slow: only the lines with the most words in common.
+        close = difflib.get_close_matches(wanted, nlargest(_CANDIDATES, where, key=shared), 1)
         return max(where[close[0]][0] - longest, 0) if close else None
 
-    def _ends_file(self, end: int) -> bool:
-        return not any(self.lines[end:])
+    def _where(self) -> dict[str, list[int]]:
+        """Return the places of each line as it is compared at the loosest level."""
+        where: dict[str, list[int]] = {}
+        for at, line in enumerate(self.lines):
+            where.setdefault(_plain(line), []).append(at)
+        return where
 
-    def _index(self, level: int) -> tuple[list[str], dict[str, list[int]]]:
+    def _index(self, level: int) -> tuple[dict[str, int], bytes]:
         if level not in self._indexed:
             key = LEVELS[level][0]
-            lines = [key(line) for line in self.lines]
-            where: dict[str, list[int]] = {}
-            for at, line in enumerate(lines):
-                where.setdefault(line, []).append(at)
-            self._indexed[level] = lines, where
+            numbers: dict[str, int] = {}
+            packed = array("I", (numbers.setdefault(key(x), len(numbers)) for x in self.lines))
+            self._indexed[level] = numbers, packed.tobytes()
         return self._indexed[level]
