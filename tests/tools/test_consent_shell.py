@@ -37,7 +37,8 @@ UNCLEAR = [
     "echo $'a'", 'echo $"a"', "echo {a,b}", "echo {1..9}", "ls ~", "ls ~/x", "ls é", "ls a\u00a0b",
     "l''s", "'ls'", '"ls"', "l\\s", "\\ls", "*", "l? x", "ls\rid", "ls\x00", "ls \u200b",
     "ls '\u202e'", "ls \x1b[1m", "ls 'a", 'ls "a', "ls &&", "ls ;; id", "ls !x", "ls \ud800",
-    "ls\\\nid", "ls a\\",    "ls >&-", "ls 2>&3", "{fd}> x ls", "a=~ ls", "x" * (MOST + 1), "ls; " * 300,
+    "ls\\\nid", "ls a\\", "ls >&-", "ls 2>&3", "{fd}> x ls", "a=~ ls", "x" * (MOST + 1),
+    "ls; " * 300,
 ]  # fmt: skip
 
 

@@ -52,7 +52,8 @@ def digest(call: ToolCall, state: State, preview: str, verdict: Verdict) -> str:
 
 def _size(text: str) -> list[str]:
     lines = text.count("\n") + 1
-    notes = [f"{lines:,} lines, {len(text):,} characters"] if lines > 1 or len(text) > 200 else []
+    said = f"{lines:,} lines" if lines > 1 else "1 line"
+    notes = [f"{said}, {len(text):,} characters"] if lines > 1 or len(text) > 200 else []
     if gap := re.search(rf"[^\S\n]{{{_LONG},}}(?=\S)|\n{{{_LONG},}}(?=.)", text):
         notes.append(f"{len(gap[0])} blanks in a row, with more text behind them")
     return notes
@@ -92,8 +93,8 @@ def rule_of(reading: Reading, state: State, network: bool) -> Rule | None:
     leaves = network or not state.sandboxed or any(part.kind == "send" for part in reading.parts)
     paths = {path for part in reading.parts for path in part.paths}
     even = tuple(sorted(doubts))
-    if state.tainted and leaves:
-        return None
+    if (state.tainted and leaves) or (reading.line is None and {"/", reading.root} & paths):
+        return None  # a path stands for all below it: never for everything
     rule = Rule("allow", exactly(reading.tool), folder=reading.folder, source="your answer")
     if reading.line is not None:
         rule = _with(rule, line=reading.line, network=network, even=even)

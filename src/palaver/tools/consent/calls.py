@@ -77,15 +77,17 @@ class Reading(Struct, frozen=True):
 
 
 class UnreadableError(ValueError):
-    """A call's arguments are no JSON object, or one that can be read in two ways."""
+    """A call's arguments are not what its tool takes, or can be read in two ways."""
 
 
 def read_call(call: ToolCall, spec: ToolSpec, state: State) -> Reading:
     """Take a call apart. Raises UnreadableError."""
     arguments, texts = _parsed(call.arguments)
     root = normal("/", state.root)
-    line = arguments.get("command") if spec.name == "shell" else None
-    if isinstance(line, str):
+    if spec.name == "shell":
+        line = arguments.get("command")
+        if not isinstance(line, str):
+            raise UnreadableError("there is no command")
         folder = normal(root, state.folder or root)
         parts = tuple(_line_parts(line, root, folder))
         return Reading(spec.name, root, folder, texts, parts, line)

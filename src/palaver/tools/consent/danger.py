@@ -166,6 +166,7 @@ _WITH_OPTIONS = {
     "curl": r"-\w*[KoO].*|--(config|output|remote-name).*",
     "wget": r"--use-askpass.*|-\w*[eO].*|--(execute|output-document).*",
 }
+_INTERPRETERS = frozenset(["python", "perl", "ruby", "node", "php", "lua", "Rscript", "tclsh"])
 _ALSO = """
 python3=python python2=python g++=gcc cc=gcc clang=gcc c++=gcc luajit=lua deno=node bun=node
 gtar=tar bsdtar=tar gsed=sed fdfind=fd gmake=make
@@ -180,7 +181,10 @@ def launches(words: tuple[str, ...]) -> str | None:
     name = words[0].rpartition("/")[2].lower()
     if name in _LAUNCHERS:
         return f"`{words[0]}` may run anything"
-    known = _WITH_OPTIONS.get(_SAME.get(name, name))
+    name = _SAME.get(name, name)
+    if name in _INTERPRETERS and all(word.startswith("-") for word in words[1:]):
+        return f"`{words[0]}` runs what it reads"
+    known = _WITH_OPTIONS.get(name)
     if known is None:
         return None
     option = next((word for word in words[1:] if re.fullmatch(known, word, re.DOTALL)), None)

@@ -81,7 +81,7 @@ def _rule(table: dict[str, Any], number: int, text: str, name: str) -> Rule:
     if table.get("then") not in get_args(Then):
         raise wrong("then", f"rule {number} must say what to do", 'then = "allow", "ask" or "deny"')
     for key in ("tool", "line", "command", "folder"):
-        if not isinstance(table.get(key, ""), str) or table.get(key) == "":
+        if not isinstance(table.get(key, ""), str) or (table.get(key) == "" and key != "line"):
             raise wrong(key, f"{key} must be a text", f'{key} = "..."')
     paths, even = _texts(table.get("path", [])), _texts(table.get("even", []))
     if paths is None:

@@ -82,7 +82,7 @@ dirname text -z
 realpath files -eLmPqsz
 readlink files -efmnqsvz
 tree files -aACdDfFghinNpqQrsStuUvx -I= -L= -P= --dirsfirst --du --gitignore --noreport --prune
-df text -ahHiklPT --human-readable
+df files -ahHiklPT --human-readable
 seq text -w -f= -s= --format= --separator= --equal-width
 uname text -asnrvmpio --all
 nproc text --all --ignore=

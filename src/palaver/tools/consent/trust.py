@@ -13,6 +13,7 @@ from palaver.tools.consent.file import read_project, replace
 from palaver.tools.consent.rules import Rule
 
 NAME = ".palaver/rules.toml"
+STORE = "trusted.json"  # in the folder of the user's data
 _MOST = 65_536  # bytes
 
 
