@@ -14,7 +14,6 @@ PARSERS = "palaver.formats.parsers"
 
 # What others call our dialects
 ALIASES = {
-    "apriel": "jamba",
     "bare_json": "llama3_json",
     "cogito": "deepseek_v3",
     "content_only": "plain",

@@ -87,6 +87,8 @@ def typed(raw: str, allowed: frozenset[str]) -> str:
     text = raw.strip()
     if allowed == _STRING or (not text and "string" in allowed):
         return json.dumps(raw, ensure_ascii=False)
+    if text == "None" and "null" in allowed and allowed != ANY:
+        return "null"
     loose = () if "string" in allowed and allowed != ANY else (_words,)
     for made in (_json, *loose, _python, _unescaped):
         found = made(text)

@@ -1,7 +1,7 @@
 """Calls as `<tool_calls>[{"name": "f", "arguments": {…}}]</tool_calls>`, or one object a line.
 
-Source: https://huggingface.co/ai21labs/AI21-Jamba-Mini-1.6; MiniMax M1, Apriel and Hunyuan A13B
-write the same, Hunyuan its answer in `<answer>`.
+Source: https://huggingface.co/ai21labs/AI21-Jamba-Mini-1.6; MiniMax M1 and Hunyuan A13B write
+the same, Hunyuan its answer in `<answer>`.
 """
 
 from __future__ import annotations
@@ -20,4 +20,4 @@ class JambaParser(JsonListParser):
 
 
 PARSER = JambaParser
-CLAIMS = claim("<tool_calls>")
+CLAIMS = claim("<tool_calls>", no=("thinking",))

@@ -29,7 +29,8 @@ class ThinkParser(StepParser):
     @classmethod
     def opened_by(cls, prompt: str) -> bool:
         """Say whether the end of a prompt has begun the thinking block."""
-        return prompt.rstrip().endswith(cls.BEGINS)
+        begun = prompt.rstrip().removesuffix(cls.LABEL.rstrip()) if cls.LABEL else prompt.rstrip()
+        return begun.endswith(cls.BEGINS)
 
     def __init_subclass__(cls) -> None:
         """Prepare the markers that the class names."""
