@@ -193,6 +193,7 @@ def test_a_fork_outlives_what_it_came_from(store):
     rows = talk(store, first, [("one", "1"), ("two", "2")])
     early, late = store.fork(first, rows[1]), store.fork(first)
     talk(store, early, [("three", "3")])
+    assert [store.session(s).messages for s in (first, early, late)] == [4, 4, 4]
     with pytest.raises(UserError, match="no entry"):
         store.append(early, rows[3], user("not on its path"))
     assert store.delete(first) == 0
@@ -201,8 +202,20 @@ def test_a_fork_outlives_what_it_came_from(store):
     assert store.delete(late) == 2
     assert texts(store, early) == ["one", "1", "three", "3"]
     assert store.session(early).title == "origin"
+    assert (store.session(early).messages, store.session(early).preview) == (4, "one")
     assert store.delete(early) == 4
     assert store.list_sessions() == []
+
+
+def test_a_damaged_entry_does_not_hide_the_other_sessions(store):
+    first, second = store.create_session(), store.create_session()
+    broken = talk(store, first, [("one", "1")])[0]
+    talk(store, second, [("two", "2")])
+    with store.db.writing() as connection:
+        connection.execute("UPDATE entry SET body = x'ff' WHERE id = ?", (broken,))
+    listed = {session.id: session.preview for session in store.list_sessions()}
+    assert listed[second] == "two"
+    assert "salvage" in listed[first]
 
 
 def test_one_process_writes_a_session_and_others_read_or_fork(path):

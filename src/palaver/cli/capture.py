@@ -44,15 +44,23 @@ def capture(
     if output:
         check_output(output)
     with opened(readonly=output is None) as store:
-        for session in session_numbers(store, sessions):
+        numbers = session_numbers(store, sessions)
+        written = 0
+        for session in numbers:
             if output:
-                say(f"session {session}: {capture_session(store, session, output, policy)}")
+                saved = capture_session(store, session, output, policy)
+                written += saved.written
+                if saved.written or len(numbers) == 1:
+                    say(f"session {session}: {saved}")
                 continue
             built = build_record(store, session, policy)
-            if built.line is None:
-                say(f"session {session}: nothing to write: a record needs two messages")
-            else:
+            if built.line:
                 print_text(built.line.decode() + "\n")
+            elif len(numbers) == 1:
+                say(f"session {session}: nothing to write: a record needs two messages")
+        if output and len(numbers) > 1:
+            say(f"{output}: {written} of {len(numbers)} conversations written, the others were"
+                " there already or have nothing to write")
 
 
 COMMAND = capture

@@ -181,6 +181,8 @@ def salvage(damaged: Path, into: Path) -> None:
     say(f"{found.sessions} sessions, {found.entries} entries.")
     if found.lost:
         say(f"{found.lost} entries are lost; a notice stands in the place of each.")
+    if found.shorter:
+        say(f"{found.shorter} sessions end earlier than they did: their newest entries are lost.")
     if found.doubtful:
         say(f"{found.doubtful} entries may be wrong in places.")
     say(f"To use it, move {damaged} away with its -wal and -shm, and {into} into its place.")

@@ -9,9 +9,10 @@ from palaver.core.errors import UserError
 
 
 def home_override() -> Path | None:
-    """Return PALAVER_HOME, under which all folders stand if it is set."""
+    """Return PALAVER_HOME, under which all folders stand if it is set; absolute, because `cd`
+    moves the folder that a chat works in."""
     value = os.environ.get("PALAVER_HOME")
-    return Path(value).expanduser() if value else None
+    return Path(value).expanduser().absolute() if value else None
 
 
 def _place(kind: str) -> Path:

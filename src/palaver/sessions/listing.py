@@ -82,8 +82,27 @@ def _fill(connection: apsw.Connection, columns: tuple[Any, ...]) -> Session:
         "SELECT id FROM entry WHERE session = ? AND kind = 'user' ORDER BY id LIMIT 1",
         (session,),
     )
-    preview = "" if first is None else preview_of(connection, first)
+    if base is not None:  # a fork shows what it shares, too
+        shared, earliest = _shared(connection, session, base)
+        count, first = count + shared, earliest or first
+    try:
+        preview = "" if first is None else preview_of(connection, first)
+    except DamagedError:  # the others are listed all the same
+        preview = "(damaged: `palaver sessions salvage` copies what can be read)"
     return Session(session, title, cwd, model, created, updated, tip, base, count, preview)
+
+
+def _shared(connection: apsw.Connection, session: int, base: int) -> tuple[int, int | None]:
+    """Return how many messages of others stand from the root to `base`, the user's first one."""
+    found = fetch_one(
+        connection,
+        "WITH RECURSIVE up AS (SELECT id, parent, kind, session FROM entry WHERE id = ? UNION "
+        "SELECT e.id, e.parent, e.kind, e.session FROM entry AS e JOIN up ON e.id = up.parent) "
+        "SELECT count(*), min(id) FILTER (WHERE kind = 'user') FROM up "
+        "WHERE session <> ? AND kind IN ('system', 'user', 'assistant', 'tool')",
+        (base, session),
+    )
+    return found or (0, None)
 
 
 def preview_of(connection: apsw.Connection, row: int) -> str:

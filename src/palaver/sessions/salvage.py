@@ -34,11 +34,13 @@ _ID_LIMIT = 1 << 53
 
 class Salvaged(Struct, frozen=True):
     """What came out: whole `sessions` and `entries`, `lost` entries that something stood below,
-    `doubtful` ones whose text may be wrong in places, `answers` that were under way."""
+    `shorter` sessions whose newest entries are lost (how many nobody can tell), `doubtful`
+    entries whose text may be wrong in places, `answers` that were under way."""
 
     sessions: int
     entries: int
     lost: int
+    shorter: int
     doubtful: int
     answers: int
 
@@ -115,11 +117,19 @@ def salvage(path: Path, into: Path) -> Salvaged:
         raise from_os(path, error) from error
     if not found.entries:
         raise StoreError(f"Nothing in {path} can be read as a palaver store.")
+    shorter = sum(
+        known[5] is not None and known[5] not in found.entries for known in found.sessions.values()
+    )
     lost = _fill_gaps(found)
     with Store(into) as store:
         answers = _write(store, found)
     return Salvaged(
-        len(found.sessions), len(found.entries) - lost, lost, len(found.doubtful), answers
+        len(found.sessions),
+        len(found.entries) - lost,
+        lost,
+        shorter,
+        len(found.doubtful),
+        answers,
     )
 
 
