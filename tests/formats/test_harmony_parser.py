@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.formats.dialects import cut
 
-from palaver.core.messages import Part, Reasoning, Text, ToolCall
+from palaver.core.messages import Part, Reasoning, Text, ToolCall, ToolResult
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import whole
 from palaver.formats.parsers.harmony import BROKEN, CHANNELS, STOPS, HarmonyParser
@@ -139,6 +139,8 @@ def test_messages(reply: str, want: list[Part]) -> None:
         ("<|start|>Hello there<|end|>", [Text("Hello there", BROKEN)]),
         ("x" * 300 + "<|channel|>final<|message|>y", [Text("x" * 300, BROKEN), Text("y")]),
         ("<|channel|>comm", [Text("comm", BROKEN)]),
+        ("<|start|>x to=f<|channel|>", [Text("x to=f", BROKEN)]),
+        ("<|start|>x<|channel|>final<|end|>", [Text("x", BROKEN)]),
         ("<|channel|>final<|message|>x<|retu", [Text("x<|retu")]),
         ("<|channel|>analysis to=python<|message|>print(", [ToolCall("call_1", "python",
          '{"code": "print("}', "the call was cut off")]),
@@ -177,7 +179,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=20_000 if FULL else 400, deadline=None)
+@settings(max_examples=4_000 if FULL else 400, deadline=None)
 @given(st.lists(PIECES | st.text(max_size=4), max_size=24), st.randoms(), st.booleans())
 def test_any_cut_gives_the_same(words: list[str], chance: random.Random, opened: bool) -> None:
     reply = "".join(words)
@@ -187,15 +189,15 @@ def test_any_cut_gives_the_same(words: list[str], chance: random.Random, opened:
     assert parts(*reply, **options) == at_once
 
 
-@settings(max_examples=20_000 if FULL else 400, deadline=None)
+@settings(max_examples=4_000 if FULL else 400, deadline=None)
 @given(st.lists(PIECES | st.text(max_size=4), max_size=24), st.booleans())
 def test_every_character_stands_somewhere(words: list[str], opened: bool) -> None:
     """What is no marker and no word of a header comes back, in order."""
     reply = "".join(words)
     said = "".join(
-        part.name + part.arguments if isinstance(part, ToolCall) else part.text
+        part.name + part.arguments if isinstance(part, ToolCall) else f"{part.text}{part.error}"
         for part in parts(reply, opened=opened)
-        if not hasattr(part, "call_id")
+        if not isinstance(part, ToolResult)
     )
     for marker in MARKERS:
         reply = reply.replace(marker, "\0")

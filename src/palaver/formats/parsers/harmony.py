@@ -91,11 +91,18 @@ class HarmonyParser(StepParser):
     def _headed(self, marker: str) -> None:
         if marker == MESSAGE:
             self._open()
-        elif marker in (START, *STOPS):
-            if self._header.called:  # without a word for the tool
-                self._open()
-                self._close(cut_off=marker == START)
+        elif marker in _ENDS:
+            self._wordless(cut_off=marker == START)
             self._next(marker)
+
+    def _wordless(self, *, cut_off: bool) -> None:
+        """End a message that has a header alone."""
+        header = self._header
+        if header.author != "assistant":  # perhaps it was none
+            self._emit(TextDelta(header.who, True, BROKEN))
+        elif header.called:
+            self._open()
+            self._close(cut_off=cut_off)
 
     def _next(self, marker: str) -> None:
         """Behind the marker that ended a message."""
@@ -109,7 +116,7 @@ class HarmonyParser(StepParser):
         self._marks = _IN_BROKEN if error else _IN_CONTENT
         self._step = self._content
         if header.author != "assistant":
-            self._error = f"the model wrote this in the name of {header.author!r}"
+            self._error = f"the model wrote this in the name of {header.who!r}"
             self._kind = TextDelta
         elif header.called:
             name = header.recipient.removeprefix("functions.")
@@ -164,10 +171,11 @@ class HarmonyParser(StepParser):
     def _end(self, rest: str) -> None:
         if self._step == self._heading:
             broken = self._header.read(rest, "", over=True)
-            if broken is None and not self._header.called:
+            if broken is None:
+                self._wordless(cut_off=True)
                 return
-            self._open(BROKEN if broken is not None else None)
-            rest = "" if broken is None else rest[broken:]
+            self._open(BROKEN)
+            rest = rest[broken:]
         self._write(rest)
         self._close(cut_off=True)
 
@@ -187,6 +195,11 @@ class _Header:
     def called(self) -> bool:
         """Whether the message is for a tool."""
         return self.recipient not in _NO_TOOLS
+
+    @property
+    def who(self) -> str:
+        """The author, and the tool that the message is for."""
+        return f"{self.author} to={self.recipient}" if self.called else self.author
 
     def read(self, run: str, marker: str, *, over: bool = False) -> int | None:
         """Take a run that `marker` ends, or the reply if `over`, else as far as it came.
