@@ -234,6 +234,19 @@ def test_modes_are_kept_also_when_a_file_moves(tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+def test_a_move_to_itself_is_none(tmp_path):
+    (tmp_path / "a").write_text("1\n")
+    body = lines("*** Update File: a", "*** Move to: ./a", "@@", "-1", "+2")
+    assert apply(plan(tmp_path, wrapped(body))) == "Done:\nM a"
+    assert (tmp_path / "a").read_text() == "2\n"
+
+
+def test_what_a_move_fails_of_is_said_of_its_target(tmp_path):
+    (tmp_path / "a").write_text("1\n")
+    with pytest.raises(PatchError, match=r"a: it can't move to \.\./b: it lies outside"):
+        plan(tmp_path, wrapped("*** Update File: a\n*** Move to: ../b"))
+
+
 def test_every_file_that_is_wrong_is_named(tmp_path):
     (tmp_path / "data.txt").write_text("a\n")
     body = lines("*** Delete File: date.txt", "*** Update File: data.txt", "@@", "-q",

@@ -10,7 +10,9 @@ import click
 
 @click.command("patch")
 @click.argument(
-    "file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    "file",
+    required=False,
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path),
 )
 @click.option("--dry-run", is_flag=True, help="Show the changes as a diff and make none.")
 def patch(file: Path | None, dry_run: bool) -> None:
@@ -37,7 +39,7 @@ def _text(file: Path | None) -> str:
     from palaver.core.errors import UserError
     from palaver.tools.patch import PatchError
 
-    if file:
+    if file and str(file) != "-":
         data = file.read_bytes()
     elif sys.stdin.isatty():
         raise UserError("there is no patch", fix="name its file, or pipe it in: palaver patch FILE")

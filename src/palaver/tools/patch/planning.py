@@ -141,8 +141,11 @@ class _Planner:
 
     def _move(self, path: str, move_to: str, data: bytes, look: Look | None) -> str:
         target = folder.relative(self._root, move_to)
+        if target == path:
+            self._files.put(path, data, look)
+            return f"M {path}"
         self._files.remove(path)
-        over = _OVER if target != path and self._files.get(target) else ""
+        over = _OVER if self._files.get(target) else ""
         self._files.put(target, data, look, source=path)
         return f"R {path} -> {target}{over}"
 
