@@ -3,7 +3,8 @@
     python benchmarks/kill.py [--model X.gguf] [--rounds KILLS] [--full] [--seed S]
 
 Acknowledged is what was painted: a line that the user sent, once it stands above the input line,
-and every letter of an answer. After each kill the store has to open and to hold it, then the same
+and every letter of an answer. After each kill the store has to open and to hold it (or, of a line
+that it had no time to store, the file from which the next start gives it back); then the same
 session is resumed; an answer that was cut off has to go on with `/continue`. `--full` is 2,000
 kills. Exits with 1 if anything was lost.
 """
@@ -25,6 +26,7 @@ from palaver.core.log import Row
 from palaver.core.messages import Message
 from palaver.sessions.store import Store
 from palaver.terminal.escape import visible
+from palaver.terminal.unsent import left
 from support import (
     COLUMNS,
     PROMPT,
@@ -41,7 +43,7 @@ FULL = 2000
 _LONG = 30  # entries
 # The program's own rows below an answer; the second ones are where they wrap.
 _NOT_SAID = re.compile(
-    r"^(reading|loading the model|queued:|.*\d+ reused, \d+ read$"
+    r"^(reading|loading the model|queued:|sent and not stored|.*\d+ reused, \d+ read( |$)"
     r"|(stopped|the answer was empty); nothing was answered|.*takes it back$)"
 )
 _LETTERS = re.compile(r"[^A-Za-z]+")
@@ -55,6 +57,7 @@ class Trial:
         self.rng = random.Random(seed)
         self.sent = 0
         self.acknowledged = self.lost = self.streaming = self.continued = self.stuck = 0
+        self.given_back = 0
         self._flags = ["-m", str(model), "--threads", "1", "--max-tokens", "120"]
         self._flags += ["--context", "8192"]  # the longest session fits
         self._cut = False
@@ -62,7 +65,7 @@ class Trial:
     def __str__(self) -> str:
         return (
             f"{self.streaming} within an answer; {self.acknowledged} words acknowledged,"
-            f" {self.lost} lost; the store opened each time;"
+            f" {self.lost} lost, {self.given_back} lines given back; the store opened each time;"
             f" /continue went on {self.continued} times, failed {self.stuck} times"
         )
 
@@ -118,6 +121,7 @@ class Trial:
 
     def _count(self, chat: Chat, said: list[str]) -> None:
         painted = paint(bytes(chat.raw))
+        given_back = left(self.home / ".local/state/palaver")
         try:
             rows = self._rows()
         except PalaverError as error:
@@ -131,7 +135,9 @@ class Trial:
             found = _LETTERS.sub("", "".join(segment))
             words = len(text.split()) + len("".join(segment).split())
             lost = 0
-            if text not in stored:
+            if text in given_back:
+                self.given_back += 1
+            elif text not in stored:
                 lost = words
                 print(f"lost: {text!r} was echoed and is not stored", flush=True)
             else:

@@ -82,7 +82,7 @@ class Terminal:
         with contextlib.suppress(OSError, ProcessLookupError):
             self.child.kill(signal.SIGKILL)
             self.child.wait()
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, pexpect.ExceptionPexpect):  # killed, but not at once
             self.child.close(force=True)
 
     @property

@@ -173,3 +173,28 @@ def test_no_save_leaves_nothing_behind(tmp_path):
     assert not list((tmp_path / "data" / "kv").glob("*"))
     memory = Path("/dev/shm").glob("palaver-*")
     assert not [path for path in memory if path.stat().st_mtime > begun]
+
+
+def test_what_was_sent_and_not_stored_comes_back_after_a_kill(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    with Terminal(tmp_path, *LONG) as terminal:
+        streaming(terminal)
+        terminal.line("typed ahead, one")
+        terminal.line("typed ahead, two")
+        terminal.wait("queued: typed ahead, two")
+        os.kill(terminal.pid, signal.SIGKILL)
+        terminal.ended()
+    with Terminal(tmp_path, "--max-tokens", "5") as again:
+        again.wait("sent and not stored when palaver was killed: typed ahead, one")
+        again.wait("sent and not stored when palaver was killed: typed ahead, two")
+        again.ready()
+        assert "you> typed ahead, one" in again.rows()  # in the input line
+        assert "go on for long" not in again.text()  # that is stored
+        again.send("\r")
+        again.wait("cut off at the limit")
+        again.send("\x04")
+        assert again.ended() == 0
+    assert not list((tmp_path / "state").glob("unsent-*"))
+    with Terminal(tmp_path, "--max-tokens", "5") as third:
+        third.ready()
+        assert "not stored" not in third.text()

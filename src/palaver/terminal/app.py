@@ -26,6 +26,7 @@ from palaver.terminal.stage import Stage
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
+    from palaver.terminal.unsent import Unsent
 
 _TWICE = 2.0  # seconds within which a second Ctrl-C leaves
 _PAUSE = 0.25  # seconds without a key before the next turn's cost is counted
@@ -53,6 +54,7 @@ class App:
         self.settings = settings
         self.chat: Controller | None = None
         self.queue: list[Line] = []
+        self._unsent: Unsent | None = None
         self._dropped = 0  # lines typed ahead that will not be sent
         self._flags = flags
         self._waiting = waiting
@@ -129,6 +131,8 @@ class App:
             await worker
         self._dropped += len(self.queue)
         self._tell_dropped()
+        if not self._failure:  # else the next start says what was not sent
+            self.unsent.close()
 
     def _tell_dropped(self) -> None:
         if self._dropped:
@@ -181,6 +185,7 @@ class App:
         try:
             await chat.open(starting)
             self._complete_with(chat)
+            self._tell_unsent()
             self.count()
             await self._work_off(chat)
         except PalaverError as error:
@@ -221,6 +226,26 @@ class App:
             self._typing = self._warmed = False
             self.count()
 
+    @property
+    def unsent(self) -> Unsent:
+        """The lines that were sent and are not stored yet."""
+        if self._unsent is None:
+            from palaver.terminal.unsent import Unsent
+
+            self._unsent = Unsent(None if self._flags.get("no_save") else paths.state_dir())
+        return self._unsent
+
+    def _tell_unsent(self) -> None:
+        """Give back what was sent and not stored when an earlier chat was killed."""
+        from palaver.terminal.escape import visible
+        from palaver.terminal.unsent import left
+
+        lines = left(paths.state_dir())
+        for text in lines:
+            self.stage.note(f"sent and not stored when palaver was killed: {visible(text)}")
+        if lines and not self.buffer.text and not self.queue:
+            self.offer(lines[0])
+
     async def _watch(self, chat: Controller) -> None:
         while not self._left:
             await asyncio.sleep(_WATCH)
@@ -252,6 +277,7 @@ class App:
         if self._asked and not self._asked.done():
             self._asked.set_result(text)
             return
+        self.unsent.hold(text)  # before anything shows it as sent
         free = self._job is None and not self.queue
         self.queue.append(Line(text, shown=free))
         self._news.set()
@@ -276,6 +302,7 @@ class App:
         if self.chat and self.chat.stop():
             self._dropped += len(self.queue)
             self.queue.clear()
+            self.unsent.clear()
         elif again:
             self.leave(0)
         else:

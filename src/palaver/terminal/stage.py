@@ -186,6 +186,7 @@ class Stage:
         """Write what was accepted, if it was not written yet."""
         text, self._accepted = self._accepted, None
         if text is not None:
+            self._app.unsent.stored()
             self.echo(text)
 
     def echo(self, text: str) -> None:
