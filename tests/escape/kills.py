@@ -43,12 +43,13 @@ async def _parent(kind, folder, seconds):
 
 
 def _launchers(parent):
-    """Return the processes that were started for a parent: its launcher and forks of it."""
-    mark = f"launcher.main({parent})".encode()
+    """Return the processes that were started for a parent: its launcher, and cells."""
+    marks = (f"launcher.main({parent})".encode(), f"cell of palaver {parent}".encode())
     found = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            if mark in path.read_bytes():
+            line = path.read_bytes()
+            if any(mark in line for mark in marks):
                 found.append(int(path.parent.name))
         except OSError:
             continue
@@ -64,7 +65,7 @@ def kill_once(kind, chance, *, launcher_too):
         assert parent.stdout.readline() == b"open\n"
         delay = chance.uniform(0, _LONGEST)
         time.sleep(delay)
-        both = [parent.pid, *_launchers(parent.pid)] if launcher_too else [parent.pid]
+        both = [parent.pid, *_launchers(parent.pid)[:1]] if launcher_too else [parent.pid]
         for pid in both:
             os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + _ALLOWED

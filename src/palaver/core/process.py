@@ -24,7 +24,7 @@ class Exit(Struct, frozen=True):
 class Process(Protocol):
     """A program that runs, with all that it starts. `async with` ends it."""
 
-    channel: socket | None
+    channel: socket
 
     async def __aenter__(self) -> Self:
         """Return itself."""

@@ -52,7 +52,7 @@ class Interpreter:
                 await self._interrupt(process, replied)
                 raise
             except ToolError:
-                if printed.done() or not replied.done():
+                if not (replied.done() and replied.result()):
                     await self.end()
                 raise
             finally:
@@ -87,8 +87,6 @@ async def _ask(process: Process, code: str) -> bool:
     """Send code; return True once it has run, False where nobody answers."""
     loop = asyncio.get_running_loop()
     channel = process.channel
-    if channel is None:
-        return False
     channel.setblocking(False)
     with suppress(OSError):
         await loop.sock_sendall(channel, json.dumps({"code": code}).encode() + b"\n")

@@ -7,10 +7,10 @@ import os
 import signal
 import socket
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
 
 from palaver.core.process import Exit
-from palaver.tools.sandbox.launcher import Launcher
+from palaver.tools.sandbox.launcher import Launcher, packed
 
 _PIECE = 1 << 16
 _DRAINED = 1 << 20  # a pipe holds less; somebody may write on meanwhile
@@ -46,9 +46,9 @@ class Cell:
     """A program that runs (`palaver.core.process.Process`)."""
 
     def __init__(
-        self, launcher: Launcher, control: socket.socket, output: int, channel: socket.socket | None
+        self, launcher: Launcher, control: socket.socket, output: int, channel: socket.socket
     ) -> None:
-        """`control` and `output` are palaver's ends; the cell has the others."""
+        """`control`, `output` and `channel` are palaver's ends; the cell has the others."""
         self.channel = channel
         self.number = 0
         self._launcher = launcher
@@ -69,9 +69,25 @@ class Cell:
         """Kill what still runs."""
         await self.kill()
 
-    async def started(self) -> None:
-        """Wait until the program runs. Raises NotStartedError."""
+    @property
+    def waits(self) -> bool:
+        """Say whether the cell has not failed, and is still there."""
+        try:
+            more = self._control.recv(4096)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._said += more
+        return more == b"fit\n"
+
+    async def run(self, command: dict[str, Any]) -> None:
+        """Have the program started in the waiting cell. Raises NotStartedError."""
         line = await self._line()
+        if line == b"fit":
+            with suppress(OSError):
+                await asyncio.get_running_loop().sock_sendall(self._control, packed(command))
+            line = await self._line()
         if line == b"ready":
             return
         kind, _, why = line.decode("utf-8", "replace").partition(" ")
@@ -155,8 +171,7 @@ class Cell:
     def close(self) -> None:
         """Let go of the files; the cell then ends by itself."""
         self._control.close()
-        if self.channel:
-            self.channel.close()
+        self.channel.close()
         if self._output >= 0:
             os.close(self._output)
         self._output = -1

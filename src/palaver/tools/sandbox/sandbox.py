@@ -55,6 +55,24 @@ def _kinds() -> list[Kind]:
     return ["bubblewrap", "namespaces"] if bubblewrap.find() else ["namespaces"]
 
 
+class Walls(msgspec.Struct, frozen=True):
+    """What a cell is made of: what the launcher is told, what the cell is, and which files those
+    of the view are, so that one that waits is not used when something else stands in their place.
+    """
+
+    request: dict[str, Any]
+    inner: dict[str, Any]
+    files: tuple[tuple[int, int], ...]
+
+
+def _identity(path: str) -> tuple[int, int]:
+    try:
+        found = os.stat(path)  # noqa: PTH116 - a dozen a call
+    except OSError:
+        return (0, 0)
+    return found.st_dev, found.st_ino
+
+
 class OpenSandbox:
     """A policy, and the launcher that holds programs to it (`palaver.core.process.Sandbox`)."""
 
@@ -66,6 +84,7 @@ class OpenSandbox:
         self._environment = dict(environment)
         self._launcher: Launcher | None = None
         self._sized: bool | None = None
+        self._spare: tuple[Walls, Cell] | None = None
         self._cells: WeakSet[Cell] = WeakSet()
 
     @property
@@ -103,13 +122,12 @@ class OpenSandbox:
         reasons = []
         policy = msgspec.structs.replace(self.policy, network=network or self.policy.network)
         for kind in self.kinds[:]:
-            plan = self._plan(
-                kind, policy, [os.fspath(word) for word in argv], cwd, channel=channel
-            )
-            plan["env"] |= environment or {}
-            cell = self._cell(kind, policy, plan)
+            walls = self._walls(kind, policy)
+            command = self._command(kind, policy, argv, cwd, environment or {})
+            command["channel"] = channel
+            cell = self._take(walls)
             try:
-                await cell.started()
+                await cell.run(command)
             except NotStartedError as error:
                 cell.close()
                 if error.fits:
@@ -120,72 +138,82 @@ class OpenSandbox:
                 raise
             else:
                 self.kinds = [kind]
+                self._spare = (walls, self._cell(walls))
                 return cell
         raise UserError(
             "No sandbox can be had here, so the tool does not run. " + "; ".join(reasons),
             fix=f"{_HOW.get(sys.platform, 'Sandboxes exist for Linux and macOS.')} {_WITHOUT}",
         )
 
-    def _plan(
-        self, kind: Kind, policy: Policy, argv: list[str], cwd: Path, *, channel: bool
+    def _command(
+        self,
+        kind: Kind,
+        policy: Policy,
+        argv: Sequence[str],
+        cwd: Path,
+        environment: dict[str, str],
     ) -> dict[str, Any]:
-        limits = policy.limits
-        confined = kind in ("bubblewrap", "namespaces")
-        environment = (
-            self._environment if kind == "none"
-            else allowed(self._environment, writable(policy))
-        )  # fmt: skip
+        words = [os.fspath(word) for word in argv]
         if kind == "seatbelt":
-            argv = [seatbelt.PROGRAM, "-p", seatbelt.profile(policy, self._home), *argv]
-        return {
-            "argv": argv,
-            "cwd": os.path.realpath(cwd),
-            "env": dict(environment),
-            "channel": channel,
-            "confined": confined,
+            words = [seatbelt.PROGRAM, "-p", seatbelt.profile(policy, self._home), *words]
+        given = self._environment
+        if kind != "none":
+            given = allowed(given, writable(policy))
+        return {"argv": words, "cwd": os.path.realpath(cwd), "env": given | environment}
+
+    def _walls(self, kind: Kind, policy: Policy) -> Walls:
+        if kind not in ("bubblewrap", "namespaces"):
+            return Walls({"kind": kind, "group": {}}, {}, ())
+        limits, seen = policy.limits, view(policy, self._home)
+        request: dict[str, Any] = {
+            "kind": kind,
+            "group": {"pids": limits.processes, "memory": limits.memory},
+        }
+        if kind == "bubblewrap":
+            program = self.bubblewrap or "bwrap"
+            if self._sized is None:
+                self._sized = bubblewrap.takes_sizes(program)
+            request["argv"] = bubblewrap.argv(program, seen, policy, sized=self._sized)
+        inner = {
             "network": policy.network,
             "scratch": limits.scratch,
-            "view": view(policy, self._home) if confined else [],
-            "writable": landlock_paths(policy) if confined else [],
+            "view": seen,
+            "writable": landlock_paths(policy),
             "limits": [
                 ("RLIMIT_CORE", 0), ("RLIMIT_DATA", limits.memory), ("RLIMIT_FSIZE", limits.file),
                 ("RLIMIT_NPROC", limits.processes), ("RLIMIT_RTPRIO", 0),
             ],
         }  # fmt: skip
+        return Walls(request, inner, tuple(_identity(path) for _, path in seen))
 
-    def _cell(self, kind: Kind, policy: Policy, plan: dict[str, Any]) -> Cell:
-        request: dict[str, Any] = {"kind": kind, "group": {}}
-        if plan["confined"]:
-            limits = policy.limits
-            request["group"] = {"pids": limits.processes, "memory": limits.memory}
-        if kind == "bubblewrap":
-            request["argv"] = self._bubblewrap(plan, policy)
+    def _take(self, walls: Walls) -> Cell:
+        """Return the cell that waits, if its walls are what they would be now; else a new one."""
+        spare, self._spare = self._spare, None
+        if spare and spare[0] == walls and spare[1].waits:
+            return spare[1]
+        if spare:
+            spare[1].close()
+        return self._cell(walls)
+
+    def _cell(self, walls: Walls) -> Cell:
         launcher = self.warm()
         mine, theirs = socket.socketpair()
-        ends = socket.socketpair() if plan["channel"] else None
+        channel, their_channel = socket.socketpair()
         output, written = os.pipe()
-        cell = Cell(launcher, mine, output, ends[0] if ends else None)
+        cell = Cell(launcher, mine, output, channel)
         self._cells.add(cell)
-        files = [theirs.fileno(), written, *([ends[1].fileno()] if ends else [])]
         try:
-            cell.number = launcher.start(request, files)
-            mine.setblocking(True)
-            mine.sendall(packed(plan))
-            mine.setblocking(False)
+            files = [theirs.fileno(), written, their_channel.fileno()]
+            cell.number = launcher.start(walls.request, files)
+            if walls.inner:
+                mine.send(packed(walls.inner))
         except OSError:
             pass  # the launcher died just now: reading says that there is no cell
         finally:
             theirs.close()
+            their_channel.close()
             os.close(written)
-            if ends:
-                ends[1].close()
         return cell
-
-    def _bubblewrap(self, plan: dict[str, Any], policy: Policy) -> list[str]:
-        program = self.bubblewrap or "bwrap"
-        if self._sized is None:
-            self._sized = bubblewrap.takes_sizes(program)
-        return bubblewrap.argv(program, plan["view"], policy, sized=self._sized)
 
     async def close(self) -> None:
         """End every program and the launcher."""

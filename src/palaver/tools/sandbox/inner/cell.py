@@ -5,9 +5,9 @@ ends the kernel ends everything that was ever started inside. It ends when the c
 when the control socket closes, that is with palaver, whatever ended that. Without a sandbox it
 only watches, and kills what descends from it.
 
-Control socket: it reads one plan (length, marshal), then a signal number a line, or "sweep" to end
-all but the command itself. It writes "ready", then "exit N" or "signal N"; "error TEXT" where the
-command can't be started, "unfit TEXT" where not even the cell can.
+Control socket: it reads the walls (length, marshal) and builds them, writes "fit" or "unfit TEXT";
+reads the command, perhaps much later, writes "ready" or "error TEXT"; then it reads a signal number
+a line, or "sweep" to end all but the command itself, and writes "exit N" or "signal N".
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 CONTROL, OUTPUT, CHANNEL = 3, 4, 5
 
 
-def read_plan(control: int) -> Plan:
-    """Read what palaver wants done."""
-    size = struct.unpack("=I", _exactly(control, 4))[0]
-    plan: Plan = marshal.loads(_exactly(control, size))
+def read_plan() -> Plan:
+    """Read what palaver wants done: the walls, or the command."""
+    size = struct.unpack("=I", _exactly(CONTROL, 4))[0]
+    plan: Plan = marshal.loads(_exactly(CONTROL, size))
     return plan
 
 
@@ -50,12 +50,11 @@ def _exactly(file: int, size: int) -> bytes:
 
 def main() -> None:
     """Run as the program that bubblewrap starts."""
-    plan = read_plan(CONTROL)
     try:
-        confine(plan)
+        confine(read_plan())
     except OSError as error:
         fail(str(error))
-    run(plan)
+    run(confined=True)
 
 
 def fail(text: str, kind: bytes = b"unfit") -> None:
@@ -64,21 +63,23 @@ def fail(text: str, kind: bytes = b"unfit") -> None:
     os._exit(1)
 
 
-def confine(plan: Plan) -> None:
-    """Take every right from this process that the plan does not give. Raises OSError."""
-    for name, value in plan["limits"]:
+def confine(walls: Plan) -> None:
+    """Take every right from this process that the walls don't leave it. Raises OSError."""
+    for name, value in walls["limits"]:
         what = getattr(resource, name)
         hard = resource.getrlimit(what)[1]
         least = value if hard == resource.RLIM_INFINITY else min(value, hard)
         resource.setrlimit(what, (least, least))
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    landlock.restrict(plan["writable"])
+    landlock.restrict(walls["writable"])
     seccomp.install()
 
 
-def run(plan: Plan) -> None:
-    """Start the command, say how it ended; everything that it started ends with it."""
+def run(*, confined: bool) -> None:
+    """Wait for a command, start it, say how it ended; all that it started ends with it."""
+    _tell(b"fit\n")
+    plan = read_plan()
     wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     _signal.signal(_signal.SIGCHLD, lambda *_: None)
@@ -87,14 +88,14 @@ def run(plan: Plan) -> None:
     child = os.fork()
     if not child:
         _become(plan, broken_write)
-    if plan["confined"]:
+    if confined:
         kernel.prctl(kernel.PR_SET_DUMPABLE, 0)  # nobody inside may read this process
     os.close(broken_write)
     os.close(OUTPUT)
     if why := os.read(broken_read, 4096):
         fail(why.decode("utf-8", "replace"), b"error")
     _tell(b"ready\n")
-    _watch(child, wake_read, plan["confined"])
+    _watch(child, wake_read, confined)
 
 
 def _become(plan: Plan, broken: int) -> None:

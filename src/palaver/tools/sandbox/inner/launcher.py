@@ -125,20 +125,19 @@ def _start_cell(request: Plan, files: list[int], group: cgroup.Group | None) -> 
             kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
             os.dup2(cell.OUTPUT, 2)  # what bubblewrap complains of
             os.execv(request["argv"][0], request["argv"])
-        plan = cell.read_plan(cell.CONTROL)
         if request["kind"] == "namespaces":
-            _own_namespaces(plan)
+            _own_namespaces(cell.read_plan())
         elif sys.platform == "linux":
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
-        cell.run(plan)
+        cell.run(confined=request["kind"] == "namespaces")
     except OSError as error:
         cell.fail(str(error))
     os._exit(1)
 
 
-def _own_namespaces(plan: Plan) -> None:
+def _own_namespaces(walls: Plan) -> None:
     """Fork process 1 of new namespaces, and confine it; only that process returns."""
-    namespaces.leave(network=plan["network"])
+    namespaces.leave(network=walls["network"])
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
     first = os.fork()
     if first:
@@ -146,8 +145,8 @@ def _own_namespaces(plan: Plan) -> None:
         os.waitpid(first, 0)
         os._exit(0)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)
-    namespaces.enter(plan["view"], network=plan["network"], size=plan["scratch"])
-    cell.confine(plan)
+    namespaces.enter(walls["view"], network=walls["network"], size=walls["scratch"])
+    cell.confine(walls)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)  # a change of rights may clear it
 
 
