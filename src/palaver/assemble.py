@@ -27,6 +27,7 @@ from palaver.models.kv import States
 from palaver.models.local import LocalModel
 from palaver.tools import toolbox
 from palaver.tools.consent import PRESETS, Rules, read_rules
+from palaver.tools.consent.trust import STORE, project_rules
 from palaver.tools.guard import Guard
 from palaver.tools.toolbox import Box
 
@@ -114,12 +115,13 @@ def open_guard(
         raise UserError(f"there is no preset {preset!r}", fix=f"one of {', '.join(PRESETS)}")
     config = config_file()
     try:
-        rules = read_rules(config.read_text(encoding="utf-8"), str(config))
+        own = read_rules(config.read_text(encoding="utf-8"), str(config))
     except OSError:  # there is none
-        rules = Rules()
-    chosen = next((one for one in PRESETS if one == preset), rules.preset)
-    rules = msgspec.structs.replace(rules, preset=chosen)
-    return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed)
+        own = Rules()
+    project, note = project_rules(root, paths.data_dir() / STORE)
+    chosen = next((one for one in PRESETS if one == preset), own.preset)
+    rules = Rules(chosen, (*project, *own.rules))  # the last that fits counts: the user's own
+    return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed, note=note)
 
 
 def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
@@ -144,10 +146,7 @@ def workshop(
     "auto" is those that only read, for a model whose template knows tools. Raises UserError for
     a name that there is not.
     """
-    names = tool_names(settings.tools)
-    if model is None or (settings.tools == "auto" and not model.format.tools):
-        names = ()
-    names = tuple(name for name in toolbox.NAMES if name in names)  # as models were taught them
+    names = tool_names(settings.tools, knows=model.format.tools) if model else ()
     box = Box(toolbox.load(names), guard, sandbox)
     longest = 20_000
     if model:  # a result takes about a quarter of the context at most
@@ -160,21 +159,21 @@ def runs_programs(settings: Settings) -> bool:
     return not PROGRAMS.isdisjoint(tool_names(settings.tools))
 
 
-def tool_names(given: str) -> tuple[str, ...]:
-    """Return the tools that a setting names. Raises UserError for one that there is not."""
-    if given in ("off", "none", ""):
-        return ()
-    if given == "auto":
-        return READING
-    if given in ("on", "all"):
-        return toolbox.NAMES
-    names = tuple(name.strip() for name in given.split(",") if name.strip())
-    for name in names:
-        if name not in toolbox.NAMES:
-            near = difflib.get_close_matches(name, toolbox.NAMES, 1)
+def tool_names(given: str, *, knows: bool = True) -> tuple[str, ...]:
+    """Return the tools that a setting names, in the order that the shipped model was taught.
+
+    "auto" among them is those that only read, or none for a model that does not know tools.
+    Raises UserError for a tool that there is not.
+    """
+    groups = {"off": (), "auto": READING if knows else (), "on": toolbox.NAMES}
+    names: set[str] = set()
+    for word in filter(None, (part.strip() for part in given.split(","))):
+        if word not in groups and word not in toolbox.NAMES:
+            near = difflib.get_close_matches(word, toolbox.NAMES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(toolbox.NAMES)}"
-            raise UserError(f"there is no tool {name!r}", fix=hint)
-    return names
+            raise UserError(f"there is no tool {word!r}", fix=hint)
+        names.update(groups.get(word, (word,)))
+    return tuple(name for name in toolbox.NAMES if name in names)
 
 
 def sampling(settings: Settings) -> Sampling:

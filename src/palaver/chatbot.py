@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from palaver import assemble
 from palaver.chat.front import Front
@@ -24,7 +24,7 @@ from palaver.chat.run import run_turn
 from palaver.chat.work import Workshop
 from palaver.config import settings
 from palaver.conversation import Conversation, Vault
-from palaver.core.events import Event, MessageDone, TextDelta
+from palaver.core.events import Event, MessageDone, State, StateChanged, TextDelta
 from palaver.core.messages import Message, user
 from palaver.core.tool import Tool
 from palaver.launch import TINY
@@ -33,11 +33,11 @@ from palaver.sessions.background import AsyncStore
 from palaver.tools.toolbox import Box
 
 T = TypeVar("T")
-State = Literal["idle", "thinking", "goodbye"]
 
 
 class Chatbot:
-    """A model with a conversation. `state` is "idle", "thinking" or, once closed, "goodbye".
+    """A model with a conversation. `state` is "idle", "thinking", "awaiting tool" or, once closed,
+    "goodbye".
 
     `model` is what `palaver -m` takes; None is the tiny model that ships. Other keywords are
     settings (`palaver config show` lists them). With `save` the conversation is kept in the
@@ -55,7 +55,7 @@ class Chatbot:
         self._tools = Box(tuple(tools))
         self._settings = settings.load(model=model, **given)
         self._vault = Vault(keep=save)
-        self._busy = False
+        self._state: State = "idle"
         self._closed = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
@@ -79,7 +79,7 @@ class Chatbot:
     @property
     def state(self) -> State:
         """What the chatbot does, read off the log."""
-        return "goodbye" if self._closed else "thinking" if self._busy else "idle"
+        return "goodbye" if self._closed else self._state
 
     @property
     def messages(self) -> list[Message]:
@@ -107,14 +107,16 @@ class Chatbot:
                 running.result()
 
     async def _turn(self, text: str, events: SimpleQueue[Event | BaseException | None]) -> None:
-        self._busy = True
+        self._state = "thinking"
         try:
             await self._conversation.append(user(text))
             sampling = assemble.sampling(self._settings)
 
             def show(frame: Sequence[Event]) -> None:
                 for event in frame:
-                    if not isinstance(event, MessageDone):
+                    if isinstance(event, StateChanged):
+                        self._state = event.state
+                    elif not isinstance(event, MessageDone):
                         events.put(event)
 
             shop = Workshop(self._tools, Path.cwd(), self._settings.max_tool_rounds)
@@ -123,7 +125,7 @@ class Chatbot:
             events.put(error)
             raise
         finally:
-            self._busy = False
+            self._state = "idle"
             events.put(None)
 
     def save_state(self) -> bool:

@@ -245,10 +245,35 @@ def test_tools_are_turned_on_and_off(tmp_path, place):
         terminal.line("/tools +shell -read_file")
         terminal.wait("shell(command)")
         terminal.line("/tools off")
-        terminal.wait(lambda: "off: shell, read_file, list_files" in terminal.text())
+        terminal.wait(lambda: "off: python, shell, read_file" in terminal.text())
         terminal.line("/tools nothing")
         terminal.wait("there is no tool 'nothing'")
         terminal.line("list the files")
         answered(terminal)
         leave(terminal)
     assert kinds(tmp_path) == ["user", "assistant"]
+
+
+@pytest.mark.parametrize(
+    ("args", "config", "said"),
+    [
+        (("--consent", "maybe"), "", "there is no preset 'maybe'"),
+        (("--tools", "read_fil"), "", "did you mean 'read_file'?"),
+        ((), '[[consent.rules]]\nthen = "perhaps"\n', "line 2: rule 1 must say what to do"),
+    ],
+)
+def test_what_is_wrong_with_the_rules_is_said_and_ends_the_start(tmp_path, args, config, said):
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "config.toml").write_text(config)
+    with chat(tmp_path, *args, columns=200) as terminal:
+        terminal.wait(said)
+        assert terminal.ended() == 2
+
+
+def test_no_sandbox_is_said_loudly(tmp_path, place):
+    with chat(tmp_path, "--no-sandbox", "--tools", "shell", columns=100) as terminal:
+        terminal.wait("NO SANDBOX")
+        terminal.ready()
+        terminal.line("/tools")
+        terminal.wait("programs run in: NO SANDBOX")
+        leave(terminal)

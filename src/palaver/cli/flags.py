@@ -72,6 +72,8 @@ FLAGS = (
         str,
         "Tools: auto (reading ones, where the model knows tools), on, off, or names.",
     ),
+    Flag("python", ("-p", "--python"), None, "The tool python as well."),
+    Flag("apply_patch", ("-a", "--apply-patch"), None, "The tool apply_patch as well."),
     Flag("no_tools", ("--no-tools",), None, "No tools: the same as --tools off."),
     Flag("max_tool_rounds", ("--max-tool-rounds",), int, "How often a turn may use tools (8)."),
     Flag("consent", ("--consent",), str, "What runs unasked: read-only, ask (default), or auto."),
@@ -102,6 +104,15 @@ SAMPLING = (
     "seed",
     "stop",
 )
+
+
+def with_tools(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return flags whose `tools` say what --no-tools, -p and -a said."""
+    rest = {k: v for k, v in flags.items() if k not in ("no_tools", "python", "apply_patch")}
+    if flags.get("no_tools"):
+        return {**rest, "tools": "off"}
+    more = [name for name in ("python", "apply_patch") if flags.get(name)]
+    return {**rest, "tools": ",".join([flags.get("tools") or "auto", *more])} if more else rest
 
 
 def could_be_model(word: str) -> bool:

@@ -74,11 +74,10 @@ def _chat_fast(argv: list[str]) -> int:
 
 def start_chat(flags: dict[str, Any]) -> int:
     """Run the chat; `flags` are the values of `palaver.cli.flags`."""
+    from palaver.cli.flags import with_tools
     from palaver.terminal.start import run
 
-    if flags.pop("no_tools", False):
-        flags["tools"] = "off"
-    return run(flags)
+    return run(with_tools(flags))
 
 
 def report(error: Exception) -> int:

@@ -24,8 +24,8 @@ def put(question: Question, columns: int, *, color: bool) -> str:
     lines = [visible(preview.title or question.call.name, newlines=False), *shown]
     lines += [f"  ! {visible(note, newlines=False)}" for note in preview.notes]
     if question.always:
-        lines.append("a writes this rule to your config, s keeps it until palaver ends:")
-        lines += [f"  {line}" for line in visible(question.always.rstrip()).split("\n")]
+        rule = ", ".join(question.always.rstrip().split("\n")[1:])
+        lines.append(f"always would write the rule: {visible(rule, newlines=False)}")
     again = "may it run again?" if question.interrupted else "may it run?"
     name, reason = (visible(t, newlines=False) for t in (question.call.name, question.reason))
     return "\n".join([*lines, f"{name}: {again} {reason}", unread(question)])

@@ -80,6 +80,7 @@ class Controller:
     async def open(self, starting: Awaitable[Child] | None = None) -> None:
         """Open the store and the session, and begin to load the model. Raises StoreError."""
         assemble.signing(self.settings)
+        self.tooling.open()
         if self.settings.output:
             from palaver.capture.output import check_output
 

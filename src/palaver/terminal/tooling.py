@@ -13,6 +13,7 @@ from palaver.chat.decide import AwaitUser, Generate, next_step
 from palaver.chat.front import Answer, Front, Question
 from palaver.chat.run import run_turn, take
 from palaver.chat.work import Worker, Workshop
+from palaver.core.errors import UserError
 from palaver.core.events import Event
 from palaver.core.log import Row
 from palaver.core.tool import ToolSpec
@@ -23,11 +24,13 @@ from palaver.tools import toolbox
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
+    from palaver.tools.guard import Guard
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
 OPEN = "a tool call has no result yet: /continue goes on with it, saying something leaves it"
 ROUNDS = "the rounds of tools of a turn are used up; say something to go on"
+_BARE = "NO SANDBOX: programs that the model starts can do all that you can"
 _LEFT = "not run: the user said something else"
 
 
@@ -42,13 +45,30 @@ class Tooling:
         self._root = Path.cwd()
         self._sandboxed = not chat.flags.get("no_sandbox")
         self._sandbox: OpenSandbox | None = None
+        self._guard: Guard | None = None
+        self._heard = 0  # the session that the guard knows
+
+    def open(self) -> None:
+        """Read the user's rules. Raises UserError for what is wrong in them or in the settings."""
+        chat = self._chat
+        assemble.tool_names(chat.settings.tools)
         self._guard = assemble.open_guard(
             self._root,
             preset=chat.flags.get("consent"),
             asks=lambda: chat.screen.asks,
             sandboxed=self._sandboxed,
         )
-        self._heard = 0  # the session that the guard knows
+        if self._guard.note:
+            chat.screen.note(visible(self._guard.note))
+        if not self._sandboxed:
+            chat.screen.note(_BARE)
+
+    @property
+    def guard(self) -> Guard:
+        """What judges calls."""
+        if self._guard is None:
+            raise UserError("the rules of consent were not read yet")
+        return self._guard
 
     @property
     def shop(self) -> Workshop:
@@ -60,7 +80,7 @@ class Tooling:
                 kind: Kind = "auto" if self._sandboxed else "none"
                 self._sandbox = assemble.open_sandbox(self._root, kind=kind)
             shop = assemble.workshop(
-                chat.settings, chat.model, self._root, self._guard, self._sandbox
+                chat.settings, chat.model, self._root, self.guard, self._sandbox
             )
             self._shop = known, shop
         return self._shop[1]
@@ -78,7 +98,7 @@ class Tooling:
     def limits(self) -> list[str]:
         """Say what holds the tools in their place, for the user."""
         lines = [f"folder: {visible(str(self._root), newlines=False)}"]
-        lines.append(f"consent: {self._guard.preset}, a turn uses tools {self.shop.rounds} times")
+        lines.append(f"consent: {self.guard.preset}, a turn uses tools {self.shop.rounds} times")
         if self._sandbox:
             lines.append(f"programs run in: {self._sandbox.describe()}")
         return lines
@@ -130,11 +150,11 @@ class Tooling:
         if self._heard == conversation.session:
             return
         self._heard = conversation.session
-        self._guard.begin()
+        self.guard.begin()
         specs = {tool.spec.name: tool.spec for tool in toolbox.load(toolbox.NAMES)}
         for call in done_calls(conversation.rows):
             if call.name in specs:
-                self._guard.learn(call, specs[call.name], network=False)
+                self.guard.learn(call, specs[call.name], network=False)
 
     async def _ask(self, question: Question) -> Answer:
         """Ask the user; an answer that lasts becomes a rule, which they are shown."""

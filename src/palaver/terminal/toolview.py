@@ -30,13 +30,19 @@ def summary(event: ToolFinished) -> str:
     return f"{result.name}{' failed' if result.failed else ''}: {size}{cut}{took}"
 
 
-def result_rows(event: ToolFinished, columns: int, *, color: bool) -> list[str]:
-    """Return the rows of a result: how it ended and its first lines, escaped."""
+def result_rows(
+    event: ToolFinished, columns: int, *, color: bool, printed: bool = False
+) -> list[str]:
+    """Return the rows of a result: how it ended and its first lines, escaped.
+
+    `printed`: they were shown as they came, and only why it failed is new.
+    """
     style = _RED if event.result.failed else DIM
     head = f"[result] {visible(summary(event), newlines=False)}"
-    return [
-        _styled(row, style, color=color) for row in (head, *_rows(_shown(event.result), columns))
-    ]
+    shown = _shown(event.result)
+    if printed:
+        shown = shown[-1:] if event.result.failed else []
+    return [_styled(row, style, color=color) for row in (head, *_rows(shown, columns))]
 
 
 def output_rows(text: str, columns: int, *, color: bool) -> list[str]:

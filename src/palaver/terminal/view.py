@@ -51,6 +51,7 @@ class AnswerView:
         self._began = self._reading = 0.0
         self._pace: float | None = None
         self._read: tuple[Prefill, float] | None = None  # the newest progress, when it came
+        self._printed: set[str] = set()  # calls whose output was shown as it came
         self._thoughts: list[str] = []  # the reasoning deltas of this answer or the last one
 
     def begin(self, what: str, pace: float | None = None) -> None:
@@ -94,10 +95,13 @@ class AnswerView:
         elif isinstance(event, ToolStarted):
             self._waiting = f"running {visible(event.call.name, newlines=False)}"
         elif isinstance(event, ToolOutput):
+            self._printed.add(event.call_id)
             self._final += output_rows(event.text, self._columns(), color=self._color)
         else:
             self._waiting = ""
-            self._final += result_rows(event, self._columns(), color=self._color)
+            printed = event.result.call_id in self._printed
+            self._printed.discard(event.result.call_id)
+            self._final += result_rows(event, self._columns(), color=self._color, printed=printed)
         self._began, self._read = time.monotonic(), None
 
     def paint(self) -> list[str]:

@@ -23,8 +23,13 @@ class Guard:
         config: Path,
         asks: Callable[[], bool],
         sandboxed: bool = True,
+        note: str | None = None,
     ) -> None:
-        """`config` is where lasting answers are written; `asks`: is there somebody to be asked."""
+        """`config` is where lasting answers are written; `asks`: is there somebody to be asked.
+
+        `note` is what the user should know of the rules.
+        """
+        self.note = note
         self._rules = rules
         self._config = config
         self._asks = asks

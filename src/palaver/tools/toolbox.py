@@ -28,7 +28,7 @@ from palaver.tools.guard import Guard
 PACKAGE = "palaver.tools"
 # In the order in which a model is told of them; a name is a file in this folder.
 NAMES = (
-    "shell", "read_file", "list_files", "write_file", "search_files", "apply_patch",
+    "python", "shell", "read_file", "list_files", "write_file", "search_files", "apply_patch",
 )  # fmt: skip
 
 
