@@ -56,6 +56,12 @@ def _launchers(parent):
     return found
 
 
+def _children(parent):
+    """Return a parent's only child: the launcher itself."""
+    stats = [(pid, Path(f"/proc/{pid}/stat").read_text()) for pid in _launchers(parent)]
+    return [pid for pid, stat in stats if int(stat.rpartition(")")[2].split()[1]) == parent]
+
+
 def kill_once(kind, chance, *, launcher_too):
     """Kill a parent once; return what lives on two seconds later, and when it was killed."""
     seconds = f"{100 + secrets.randbelow(10**9) / 1e9:.9f}"
@@ -65,7 +71,7 @@ def kill_once(kind, chance, *, launcher_too):
         assert parent.stdout.readline() == b"open\n"
         delay = chance.uniform(0, _LONGEST)
         time.sleep(delay)
-        both = [parent.pid, *_launchers(parent.pid)[:1]] if launcher_too else [parent.pid]
+        both = [parent.pid, *_children(parent.pid)] if launcher_too else [parent.pid]
         for pid in both:
             os.kill(pid, signal.SIGKILL)
         end = time.monotonic() + _ALLOWED
