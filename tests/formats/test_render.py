@@ -122,6 +122,59 @@ def test_tools_calls_and_results_are_folded_into_text() -> None:
     ) in text
 
 
+@pytest.mark.parametrize(
+    ("template", "want"),
+    [
+        (
+            "{{ tools }}List of tools: {% for m in messages %}<{{ m.content }}>{% endfor %}",
+            "<One moment.\n<|tool_call_start|>[get_weather(city='Paris')]<|tool_call_end|>>",
+        ),
+        (
+            "{{ tools }}<|tool_call|>{% for m in messages %}<{{ m.content }}>{% endfor %}",
+            '<One moment.\n<|tool_call|>[{"name": "get_weather", "arguments": {"city": "Paris"}}]>',
+        ),
+        (
+            "{{ tools }}{% for m in messages %}<{{ m.content }}>{% endfor %}",
+            '<One moment.\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "Paris"}}\n'
+            "</tool_call>>",
+        ),
+    ],
+)
+def test_calls_are_folded_as_the_model_writes_them(template: str, want: str) -> None:
+    assert want in TemplateFormat(template).render(CALLS, [WEATHER], reply=False).text
+
+
+def test_text_goes_before_calls_where_the_template_drops_it_beside_them() -> None:
+    made = make("strict")
+    assert made.capabilities.text_before
+    assert not made.capabilities.text_beside
+    text = made.render(CALLS, [WEATHER], reply=False).text
+    assert "[ASSISTANT]ONE MOMENT.[CALL]get_weather[ARGS]" in text
+
+
+CAN = "system tools calls parallel results ids arguments_text text_beside text_before".split()
+
+
+@NEEDS_SHARED
+@pytest.mark.parametrize(
+    ("name", "missing"),
+    [
+        ("Qwen-Qwen3-0.6B", "arguments_text"),
+        ("google-gemma-2-2b-it", " ".join(c for c in CAN if c != "ids")),
+        ("LFM2-8B-A1B", "calls parallel arguments_text text_beside text_before"),
+        ("meta-llama-Llama-3.2-3B-Instruct", "parallel arguments_text text_beside"),
+        ("mistralai-Mistral-Nemo-Instruct-2407", "ids arguments_text text_beside"),
+        ("meetkai-functionary-medium-v3.2", ""),
+        # it writes calls and knows no tools: they are described and written in another way
+        ("deepseek-ai-DeepSeek-V3.1", "tools calls parallel results arguments_text"),
+    ],
+)
+def test_what_real_templates_can_do(name: str, missing: str) -> None:
+    text = (SHARED / f"{name}.jinja").read_text("utf-8")
+    can = TemplateFormat(text, "<s>", "</s>").capabilities
+    assert [c for c in CAN if not getattr(can, c)] == missing.split()
+
+
 def test_results_of_one_answer_are_folded_into_one_message() -> None:
     calls = said(ToolCall("a", "f", "{}"), ToolCall("b", "g", "{}"))
     results = Message("tool", (ToolResult("a", "f", "one"), ToolResult("b", "g", "two")))

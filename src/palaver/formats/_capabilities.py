@@ -38,7 +38,8 @@ class Capabilities(Struct, frozen=True):
     `calls`: an answer's tool calls; `parallel`: several of them in one answer; `results`: the
     tool role; `ids`: any call ids, else nine letters and digits (Mistral); `arguments_text`:
     arguments as JSON text, else as an object; `content_none`: None for the content of an answer
-    that is calls alone, else an empty text; `no_tools`: None for an empty list of tools, else
+    that is calls alone, else an empty text; `text_beside`: text in an answer with calls, or
+    `text_before`: in one of its own before it; `no_tools`: None for an empty list of tools, else
     no such variable.
     """
 
@@ -50,6 +51,8 @@ class Capabilities(Struct, frozen=True):
     ids: bool
     arguments_text: bool
     content_none: bool
+    text_beside: bool
+    text_before: bool
     no_tools: bool
 
     def words(self) -> list[str]:
@@ -71,7 +74,7 @@ def find(attempt: Try) -> Capabilities:
     asked = [{"role": "system", "content": "system 70216"}, _USER]
     system = _shows(_try(attempt, asked, nothing), "system 70216")
     tools = _shows(_try(attempt, [_USER], [_TOOL]), "tool_70211")
-    calls = parallel = results = as_text = short = none = False
+    calls = parallel = results = as_text = short = none = beside = before = False
     for short, none, as_text in itertools.product((False, True), repeat=3):
         got = _try(attempt, _turn(1, as_text, short, none), [_TOOL])
         results = results or _shows(got, "result 70218")
@@ -79,6 +82,12 @@ def find(attempt: Try) -> Capabilities:
         if calls:  # not as Python writes an object, which no model was taught
             many = _try(attempt, _turn(2, as_text, short, none), [_TOOL])
             parallel = _shows(many, "value 70217", "value 70219")
+            user, answer, *rest = _turn(1, as_text, short, none)
+            said = {"role": "assistant", "content": "text 70220"}
+            got = _try(attempt, [user, {**answer, **said}, *rest], [_TOOL])
+            beside = _shows(got, "text 70220", "value 70217")
+            got = _try(attempt, [user, said, answer, *rest], [_TOOL])
+            before = _shows(got, "text 70220", "value 70217")
             break
     if calls and not tools:  # the tools are described with another way to call than its own
         calls = parallel = results = False
@@ -91,6 +100,8 @@ def find(attempt: Try) -> Capabilities:
         ids=not (calls and short),
         arguments_text=calls and as_text,
         content_none=calls and none,
+        text_beside=beside,
+        text_before=before,
         no_tools=no_tools,
     )
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from palaver.formats._capabilities import Capabilities
 
 Change = Callable[[str], str]
+WriteCalls = Callable[[Sequence[ToolCall], Change], str]
 
 _HOW_TO_CALL = """# Tools
 
@@ -60,12 +61,19 @@ def change_all(value: Any, change: Change) -> Any:
 
 
 def message_dicts(
-    messages: Sequence[Message], tools: Sequence[ToolSpec], can: Capabilities, change: Change
+    messages: Sequence[Message],
+    tools: Sequence[ToolSpec],
+    can: Capabilities,
+    change: Change,
+    write: WriteCalls | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the conversation as a template that can do `can` takes it."""
+    """Return the conversation as a template that can do `can` takes it.
+
+    `write` writes calls as text where the template can't; without it Hermes' way is taken.
+    """
     out: list[dict[str, Any]] = []
     for message in messages:
-        out.extend(_one(message, can, change))
+        out.extend(_one(message, can, change, write or _calls_text))
     if tools and not can.tools:
         _fold_tools(out, tools, change)
     if not can.system:
@@ -77,7 +85,9 @@ def message_dicts(
     return out
 
 
-def _one(message: Message, can: Capabilities, change: Change) -> Iterable[dict[str, Any]]:
+def _one(
+    message: Message, can: Capabilities, change: Change, write: WriteCalls
+) -> Iterable[dict[str, Any]]:
     if message.role == "tool":
         for part in message.parts:
             if isinstance(part, ToolResult):
@@ -88,19 +98,22 @@ def _one(message: Message, can: Capabilities, change: Change) -> Iterable[dict[s
         if message.reasoning:
             entry["reasoning_content"] = change(message.reasoning)
         if message.calls and can.calls:
+            if entry["content"] and can.text_before and not can.text_beside:
+                yield entry
+                entry = {"role": "assistant", "content": ""}
             entry["tool_calls"] = [_call(call, can, change) for call in message.calls]
             if can.content_none:
                 entry["content"] = entry["content"] or None
         elif message.calls:
-            calls = [f"<tool_call>\n{_call_text(c, change)}\n</tool_call>" for c in message.calls]
-            entry["content"] = "\n".join(filter(None, [entry["content"], *calls]))
+            calls = write(message.calls, change)
+            entry["content"] = "\n".join(filter(None, [entry["content"], calls]))
     yield entry
 
 
 def _call(call: ToolCall, can: Capabilities, change: Change) -> dict[str, Any]:
     arguments: Any = change(call.arguments)
     if not can.arguments_text:
-        value = _object(call.arguments)
+        value = json_object(call.arguments)
         # A broken call stays in the conversation: its text under one key is what it can be shown as
         arguments = change_all({"arguments": call.arguments} if value is None else value, change)
     function = {"name": change(call.name), "arguments": arguments}
@@ -127,7 +140,8 @@ def _id(call_id: str, can: Capabilities, change: Change) -> str:
     return hashlib.blake2b(call_id.encode()).hexdigest()[:9]
 
 
-def _object(arguments: str) -> dict[str, Any] | None:
+def json_object(arguments: str) -> dict[str, Any] | None:
+    """Return a call's arguments as a value, None where they are broken."""
     try:
         value = json.loads(arguments, strict=False) if arguments else {}
     except (ValueError, RecursionError):
@@ -135,9 +149,14 @@ def _object(arguments: str) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _call_text(call: ToolCall, change: Change) -> str:
+def call_text(call: ToolCall, change: Change) -> str:
+    """Write a call as an object of JSON."""
     name = json.dumps(call.name, ensure_ascii=False)
     return f'{{"name": {change(name)}, "arguments": {change(call.arguments or "{}")}}}'
+
+
+def _calls_text(calls: Sequence[ToolCall], change: Change) -> str:
+    return "\n".join(f"<tool_call>\n{call_text(c, change)}\n</tool_call>" for c in calls)
 
 
 def _fold_tools(out: list[dict[str, Any]], tools: Sequence[ToolSpec], change: Change) -> None:

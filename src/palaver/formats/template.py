@@ -14,7 +14,7 @@ from palaver.core.format import Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.formats import _capabilities
-from palaver.formats._dicts import Change, message_dicts, tool_dict
+from palaver.formats._dicts import Change, WriteCalls, message_dicts, tool_dict
 from palaver.formats._program import Program
 from palaver.formats._spans import spans
 from palaver.formats._tokens import ControlTokens
@@ -134,6 +134,16 @@ class TemplateFormat:
         names = claimants(self._text) if self.capabilities.tools else []
         return names[0] if names else "plain"
 
+    @cached_property
+    def _writes(self) -> WriteCalls | None:
+        """What writes calls as text where the template can't, in the dialect's own way."""
+        if self.capabilities.calls:
+            return None
+        write: WriteCalls | None = getattr(
+            scan.load(PARSERS, self.dialect, "PARSER"), "write", None
+        )
+        return write
+
     @property
     def replies(self) -> str:
         """Say which dialect replies are read in, and why."""
@@ -166,7 +176,7 @@ class TemplateFormat:
         nothing: list[dict[str, Any]] | None = None if can.no_tools else []
         return self._run(
             program or self._program,
-            message_dicts(messages, tools, can, change),
+            message_dicts(messages, tools, can, change, self._writes),
             shown or nothing,
             reply=reply,
             sign=sign,
@@ -202,7 +212,7 @@ class TemplateFormat:
             texts.append(text)
             return text
 
-        message_dicts(messages, tools, self.capabilities, collect)
+        message_dicts(messages, tools, self.capabilities, collect, self._writes)
         for tool in tools:
             tool_dict(tool, collect)
         return texts

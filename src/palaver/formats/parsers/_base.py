@@ -82,7 +82,10 @@ class StepParser:
         """Take more text; return what is certain now."""
         self._text = self._text[self._at :] + text if self._at < len(self._text) else text
         self._at = 0
-        self._run()
+        if text:
+            self._step()  # most pieces take one step
+            if self._at < len(self._text):
+                self._run()
         return self._taken()
 
     def finish(self) -> list[ParserEvent]:

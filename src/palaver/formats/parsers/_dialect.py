@@ -84,20 +84,22 @@ class DialectParser(ThinkParser):
         return self._calls - 1
 
     def _body(self) -> None:
-        end, behind = self._marks.cut(self._text, self._at)
-        text = self._text[self._at : end]
+        whole, at = self._text, self._at
+        end, behind = self._marks.cut(whole, at)
+        self._at = behind
+        text = whole[at:end]
         if self.TIGHT or self._inner:
             bare = text.rstrip()
             if bare:
-                self._say("".join(self._gaps) + bare if self._gaps else bare)
+                self._spoke = True
+                self._emit(TextDelta("".join(self._gaps) + bare if self._gaps else bare))
                 self._gaps = []
             if len(bare) < len(text):
                 self._gaps.append(text[len(bare) :])
         else:
             self._say(text)
-        self._at = behind
         if behind > end:
-            self._marked(self._text[end:behind])
+            self._marked(whole[end:behind])
 
     def _marked(self, marker: str) -> None:
         """Behind a marker that stands in the text."""

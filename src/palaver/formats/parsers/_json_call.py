@@ -37,14 +37,9 @@ class JsonValue:
         self.done = False
         self.bad = False
         self._depth = 0
+        self.inside = False  # of a string, and not behind a backslash
         self._escaped = False
-        self._quoted = False
         self._scalar = first not in '"{['
-
-    def holds(self, text: str, at: int) -> bool:
-        """Say whether a string is open and goes on behind `text`, from `at` on."""
-        found = _IN_STRING.match(text, at) if self._quoted and not self._escaped else None
-        return found is not None and found.end() == len(text)
 
     def read(self, text: str, at: int) -> int:
         """Return where the value, or this piece of it, ends."""
@@ -52,9 +47,10 @@ class JsonValue:
         while at < size and not self.done:
             if self._escaped:
                 self._escaped = False
+                self.inside = True
                 at += 1
                 continue
-            if self._quoted:
+            if self.inside:
                 at = self._unquote(text, at)
                 continue
             found = (_IN_SCALAR if self._scalar else _IN_NEST).search(text, at)
@@ -70,8 +66,8 @@ class JsonValue:
         end = found.end() if found else at
         if end == len(text):
             return end
+        self.inside = False
         if text[end] == '"':
-            self._quoted = False
             self.done = self._depth == 0
         else:  # a backslash, the last character that came
             self._escaped = True
@@ -79,7 +75,7 @@ class JsonValue:
 
     def _met(self, char: str, behind: int) -> int:
         if char == '"':
-            self._quoted = True
+            self.inside = True
         elif char == "<":  # no JSON has it outside a string: a tag, where a bracket is missing
             self.done = self.bad = True
             return behind - 1
@@ -124,9 +120,12 @@ class JsonCall:
 
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on; return up to where it was taken."""
-        if self._streamed and self._name and self._value and self._value.holds(text, at):
-            self._argue(text[at:])  # most pieces of a long call: the inside of one string
-            return len(text)
+        if self._streamed and self._name and self._value and self._value.inside:
+            found = _IN_STRING.match(text, at)
+            if found and found.end() == len(text):  # as are most pieces of a long call
+                self._arguments.append(text[at:])
+                self._emit(CallDelta(self._index, None, text[at:]))
+                return len(text)
         begin = at
         while at < len(text) and not self.done:
             step, before = self._step, at

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
+from palaver.core.messages import ToolCall
+from palaver.formats._dicts import Change, call_text
 from palaver.formats.parsers._call_list import CallList
 from palaver.formats.parsers._dialect import DialectParser, Reader
 from palaver.formats.parsers._json_call import JsonCall
@@ -19,6 +22,11 @@ class JsonListParser(DialectParser):
     END: ClassVar[str] = ""
     NAME: ClassVar[str] = "name"
     KEYED: ClassVar[bool] = False
+
+    @classmethod
+    def write(cls, calls: Sequence[ToolCall], change: Change) -> str:
+        """Write calls, for a template that does not."""
+        return f"{cls.OPENS[0]}[{', '.join(call_text(c, change) for c in calls)}]{cls.END}"
 
     def _reader(self, marker: str) -> Reader:
         return CallList(self._one, end=self.END)
