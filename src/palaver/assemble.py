@@ -20,7 +20,7 @@ from palaver.core.format import Format
 from palaver.core.generation import Sampling
 from palaver.engines.llama_cpp.engine import LlamaCpp
 from palaver.engines.llama_cpp.options import ModelFile
-from palaver.engines.llama_cpp.process import Child
+from palaver.engines.llama_cpp.process import Child, Progress
 from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.launch import engine_options, start
 from palaver.models.kv import States
@@ -58,11 +58,13 @@ async def open_model(
     started: float,
     starting: Awaitable[Child] | None = None,
     keep_states: bool = True,
+    progress: Progress | None = None,
 ) -> LocalModel:
     """Load the model that the settings name; `started` is the conversation's first moment.
 
     `starting` is the engine's process where that was begun before. `keep_states` False uses saved
-    states but writes none. Takes as long as loading takes. Raises UserError, EngineError.
+    states but writes none. `progress` gets lines for the user while a server is loading. Takes as
+    long as loading takes. Raises UserError, EngineError.
     """
     env = environment.engine_environment()
     child = await (starting or asyncio.to_thread(start, settings))
@@ -73,7 +75,7 @@ async def open_model(
         raise
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
-    engine, _ = await asyncio.gather(LlamaCpp.start(child, env), jinja2)
+    engine, _ = await asyncio.gather(LlamaCpp.start(child, env, progress), jinja2)
     began = datetime.date.fromtimestamp(started)
     fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0

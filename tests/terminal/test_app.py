@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.gguf import make_tiny
+from tests.support.llama_server import wrap
 from tests.support.terminal import LONG, Terminal
 
 from palaver.core.messages import Message
@@ -333,3 +334,12 @@ def test_a_model_that_is_not_there_leaves_the_chat_usable(tmp_path):
         terminal.send("\x04")
         assert terminal.ended() == 0
     assert said(tmp_path) == ["hello"]
+
+
+def test_a_server_that_loads_is_waited_for_with_a_progress_line(tmp_path):
+    slow = wrap(tmp_path / "slow-server", "--slow")
+    with Terminal(tmp_path, "--llama-server", str(slow), *SHORT) as terminal:
+        terminal.wait("llama-server is loading the model,")
+        terminal.ready()
+        terminal.send("\x04")
+        assert terminal.ended() == 0

@@ -48,6 +48,7 @@ class Controller:
         self._store: AsyncStore | None = None
         self._conversation: Conversation | None = None
         self._loading: asyncio.Task[LocalModel] | None = None
+        self._progress = "loading the model"
         self._awaited = 0
         self._ending: LocalModel | None = None
         self.upkeep = Upkeep(self)
@@ -73,7 +74,7 @@ class Controller:
         if self.model is not None:
             return "ready"
         failed = self._loading is not None and self._loading.done()
-        return "no model: /model NAME loads one" if failed else "loading the model"
+        return "no model: /model NAME loads one" if failed else self._progress
 
     # -- beginning and end ---------------------------------------------------------------
 
@@ -114,12 +115,21 @@ class Controller:
 
     def _load(self, starting: Awaitable[Child] | None = None) -> None:
         self.model = None
+        self._progress = "loading the model"
         began, keep = self.conversation.began, not self.flags.get("no_save")
         model = assemble.open_model(
-            self.settings, started=began, starting=starting, keep_states=keep
+            self.settings,
+            started=began,
+            starting=starting,
+            keep_states=keep,
+            progress=self._progressed,
         )
         self._loading = asyncio.create_task(model)
         self._loading.add_done_callback(self._loaded)
+
+    def _progressed(self, text: str) -> None:
+        self._progress = text
+        self.screen.changed()
 
     def _loaded(self, task: asyncio.Task[LocalModel]) -> None:
         if task.cancelled() or task is not self._loading:
