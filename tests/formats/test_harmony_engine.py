@@ -111,6 +111,9 @@ def test_a_tool_loop_keeps_the_reasoning_and_reads_only_the_result(tmp_path: Pat
                 special=True,
             )
             assert tuple(result[1:]) == made.added[-made.sampled - len(result) + 1 : -made.sampled]
+            await talk.ask("and?", max_tokens=4)  # now both answers lose their reasoning
+            assert talk.cost.broke == "the template drops earlier reasoning"
+            assert talk.last.exact
 
     asyncio.run(run())
 

@@ -183,7 +183,7 @@ class PromptBuilder:
                 continue
             text = rendered.text[: generation.prompt_chars]
             if text_hash(text) != generation.prompt_hash:
-                broke = broke or "what stands before the last answer changed"
+                broke = broke or self._rewritten(messages[:i], tools, generation)
                 continue
             try:
                 ids = all_ids(rows[i], by_id)
@@ -196,6 +196,20 @@ class PromptBuilder:
             broke = broke or reason or "the template writes the last answer differently"
             return await self._without_reply(rows[i].id, ids, text, generation.sampled), broke
         return _Base(None, (), 0), broke
+
+    def _rewritten(
+        self, before: Sequence[Message], tools: Sequence[ToolSpec], generation: Generation
+    ) -> str:
+        """Say why the prompt of an answer is not written as it was when it was given."""
+        try:
+            again = self._format.render(before, tools, reply=True).text
+        except UserError:
+            again = ""
+        if text_hash(again) != generation.prompt_hash:
+            return "what stands before the last answer changed"
+        if any(message.reasoning for message in before):  # what came since made it so
+            return "the template drops earlier reasoning"
+        return "the template writes earlier messages differently now"
 
     def _reply_end(
         self,
