@@ -90,6 +90,7 @@ def test_help_names_every_flag(tmp_path):
         (["nosuchthing"], "palaver models list"),
         (["a.gguf", "b.gguf"], "b.gguf"),
         (["-m", "a.gguf", "b.gguf"], "Give the model once"),
+        (["-m", "a.gguf", "ask", "hi"], "The subcommand comes first: palaver ask ..."),
         (["--kb", "x"], "--kernel is missing"),
         (["--resume", "soon"], "'soon' is no session"),
         (["--resume", "7"], "There is no session 7"),

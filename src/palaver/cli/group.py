@@ -76,6 +76,12 @@ def _as_chat(argv: list[str]) -> list[str]:
     return ["chat", *argv]
 
 
+def _late_subcommand(argv: list[str]) -> str | None:
+    """Return the subcommand that stands behind flags, if one does."""
+    flagged = argv[:1] and argv[0].startswith("-")
+    return next((name for name in argv if name in subcommands()), None) if flagged else None
+
+
 def run(argv: list[str]) -> int:
     """Run the command line; return its exit code."""
     try:
@@ -84,6 +90,8 @@ def run(argv: list[str]) -> int:
         return 130
     except click.ClickException as error:
         error.show()
+        if isinstance(error, click.UsageError) and (late := _late_subcommand(argv)):
+            click.echo(f"The subcommand comes first: palaver {late} ...", err=True)
         return 2 if isinstance(error, click.UsageError) else 1
     except click.exceptions.Exit as error:
         return error.exit_code
