@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from palaver.tools.patch import PatchError, apply, plan
+from palaver.tools.patch import PatchError, apply, named, plan
 from palaver.tools.patch.editing import edit, split
 from palaver.tools.patch.grammar import parse
 from palaver.tools.patch.wrapping import unwrap
@@ -207,6 +207,18 @@ def test_of_two_readings_the_one_that_applies_is_taken(tmp_path):
     )
     assert ((tmp_path / "a").read_text(), (tmp_path / "b").read_text()) == (
         "x\n*** Update File: b\n", "Y\n")  # fmt: skip
+
+
+def test_every_path_is_named_by_either_reading():
+    text = wrapped(
+        "*** Update File: a\n*** Move to: b c\n@@\n-X\n *** Add File: ../d\n*** Delete File: e"
+    )
+    assert set(named(text)) == {"a", "b c", "../d", "e"}
+    escaped = json.dumps({"patch": text}).replace("*", "\\u002a")
+    assert "***" not in escaped
+    assert named(escaped) == named(text)
+    with pytest.raises(PatchError):
+        named("*** Delete File: a")
 
 
 def test_sections_apply_one_after_the_other(tmp_path):

@@ -1,15 +1,15 @@
 """What must not go wrong with a patch: ways out, full disks, kills, other programs."""
 
+import contextlib
 import ctypes
 import errno
 import os
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-import threading
-import time
 
 import pytest
 from tests.tools import patch_trials
@@ -149,35 +149,46 @@ def test_a_file_that_came_meanwhile_is_not_overwritten(root):
     assert (root / "a").read_text() == "a\n"
 
 
-def test_a_folder_swapped_for_a_link_over_and_over_leads_nowhere(root, tmp_path):
-    """Another program exchanges `dir` with a link to the outside while patches are applied."""
+def test_a_folder_swapped_for_a_link_at_any_moment_leads_nowhere(root, tmp_path):
+    """Before each call of the system in turn, `dir` is exchanged with a link to the outside."""
     (root / "spare").symlink_to(tmp_path / "outside")
-    one, other, stop = bytes(root / "dir"), bytes(root / "spare"), threading.Event()
+    (tmp_path / "outside" / "b").write_text("b\n")
+    one, other = bytes(root / "dir"), bytes(root / "spare")
     libc = ctypes.CDLL(None, use_errno=True)
-    if not hasattr(libc, "renameat2") or libc.renameat2(HERE, one, HERE, other, EXCHANGE):
+    if not hasattr(libc, "renameat2"):
         pytest.skip("no two names can be exchanged here")
+    outside = patch_trials.snapshot(tmp_path / "outside")
+    refused = 0
+    for call in range(1, 5000):
+        made = plan(root, wrapped("*** Update File: a", "@@", "-a", "+A", "*** Update File: dir/b",
+                                  "@@", "-b", "+B", "*** Add File: dir/new/c", "+c"))  # fmt: skip
+        left = call
 
-    def swap():
-        while not stop.is_set():
-            libc.renameat2(HERE, one, HERE, other, EXCHANGE)
-            time.sleep(0)
+        def swap(_frame, event, called):
+            nonlocal left
+            left -= event == "c_call" and called.__name__ in patch_trials.CHANGES | {"stat"}
+            if left == 0:
+                sys.setprofile(None)
+                assert libc.renameat2(HERE, one, HERE, other, EXCHANGE) == 0
 
-    swapper = threading.Thread(target=swap)
-    swapper.start()
-    outcomes = set()
-    try:
-        for number in range(300):
-            try:
-                apply(plan(root, wrapped(f"*** Add File: dir/{number}", "+x",
-                                         f"*** Add File: dir/new{number}/x", "+x")))  # fmt: skip
-                outcomes.add("applied")
-            except PatchError:
-                outcomes.add("refused")
-    finally:
-        stop.set()
-        swapper.join()
-    assert names(tmp_path / "outside") == ["secret"]
-    assert outcomes == {"applied", "refused"}
+        sys.setprofile(swap)
+        with contextlib.suppress(PatchError):
+            apply(made)
+        sys.setprofile(None)
+        assert patch_trials.snapshot(tmp_path / "outside") == outside
+        if left > 0:
+            break
+        assert libc.renameat2(HERE, one, HERE, other, EXCHANGE) == 0
+        recover(root)
+        state = (root / "a").read_text() + (root / "dir" / "b").read_text()
+        there = (root / "dir" / "new" / "c").exists()
+        assert (state, there) in (("a\nb\n", False), ("A\nB\n", True))
+        refused += not there
+        if there:
+            shutil.rmtree(root / "dir" / "new")
+        (root / "a").write_text("a\n")
+        (root / "dir" / "b").write_text("b\n")
+    assert refused > 20
 
 
 def limited(root, bytes_, text=TWO):

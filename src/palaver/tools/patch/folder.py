@@ -154,6 +154,8 @@ def sync(folder: int) -> None:
 
 def reason(error: OSError) -> str:
     """Say an error of the system in its own words."""
+    if error.errno == errno.EXDEV:
+        return "it lies on another file system than the folder; patch it from a folder there"
     return (error.strerror or str(error)).lower()
 
 

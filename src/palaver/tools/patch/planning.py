@@ -5,6 +5,7 @@ Sections apply in order, each to what the ones before it made: a file may stand 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
@@ -14,16 +15,9 @@ from palaver.tools.patch import folder
 from palaver.tools.patch.editing import edit
 from palaver.tools.patch.errors import PatchError
 from palaver.tools.patch.folder import Found, Look, Stamp
-from palaver.tools.patch.grammar import (
-    Add,
-    Delete,
-    Section,
-    Update,
-    has_padded_markers,
-    parse,
-)
+from palaver.tools.patch.grammar import Add, Delete, Section, Update
+from palaver.tools.patch.reading import readings
 from palaver.tools.patch.restoring import recover
-from palaver.tools.patch.wrapping import unwrap
 
 _FIX = "No file was changed. Correct the patch and give it whole again."
 
@@ -72,7 +66,7 @@ def plan(root: Path, text: str) -> Plan:
     restored = recover(root)
     descriptor = folder.open_root(root)
     try:
-        return _plan(root, descriptor, unwrap(text), restored)
+        return _plan(root, descriptor, text, restored)
     except PatchError as error:
         raise PatchError(error.message, fix=_FIX) from error
     finally:
@@ -80,13 +74,12 @@ def plan(root: Path, text: str) -> Plan:
 
 
 def _plan(root: Path, descriptor: int, text: str, restored: tuple[str, ...]) -> Plan:
-    """Try both readings of a patch that has two."""
-    try:
-        return _Planner(root, descriptor).plan(parse(text), restored)
-    except PatchError:
-        if not has_padded_markers(text):
-            raise
-    return _Planner(root, descriptor).plan(parse(text, padded=True), restored)
+    """Take the first reading that applies."""
+    *others, last = readings(text)
+    for sections in others:
+        with contextlib.suppress(PatchError):
+            return _Planner(root, descriptor).plan(sections, restored)
+    return _Planner(root, descriptor).plan(last, restored)
 
 
 class _Planner:
