@@ -15,6 +15,8 @@ from palaver.core.tool import ToolSpec
 from palaver.tools.consent.danger import destructive, destructive_python, launches
 from palaver.tools.consent.reading import files_read
 from palaver.tools.consent.shell import Command, Word, read_line
+from palaver.tools.patch.errors import PatchError
+from palaver.tools.patch.wrapping import unwrap
 
 # read: only reads, in the folder. look: only reads, outside it as well. write: changes files of
 # the folder. reach: changes files outside it. run: code or a command. use: any other tool.
@@ -28,6 +30,7 @@ _RUN_LATER = """
 .git .hg .svn .palaver .vscode .idea .husky .devcontainer .envrc .bashrc .bash_profile .profile
 .zshrc .zprofile .zshenv .gitconfig .gitmodules .gitattributes .mcp.json
 """
+_WRITERS = ("write_file", "apply_patch")
 _GUARDED = frozenset(_RUN_LATER.split())
 
 
@@ -117,6 +120,8 @@ def _parts(spec: ToolSpec, arguments: dict[str, Any], root: str) -> Iterator[Par
     """Take apart a call of another tool than `shell`."""
     name = spec.name
     paths = [normal(root, path) for path in _paths(name, arguments)]
+    if name in _WRITERS and not paths:
+        raise UnreadableError("it names no file")
     if spec.outward:
         yield Part("send", name, paths=tuple(paths))
     elif name == "python":
@@ -130,7 +135,7 @@ def _parts(spec: ToolSpec, arguments: dict[str, Any], root: str) -> Iterator[Par
         shown = f"{name} {path[len(root) :].lstrip('/') or '.' if inside else path}"
         if spec.reads:
             yield Part("read" if inside else "look", shown, paths=(path,), sure=True)
-        elif name in ("write_file", "apply_patch"):
+        elif name in _WRITERS:
             yield _written(shown, path, inside)
         else:
             yield Part("use", shown, paths=(path,))
@@ -138,10 +143,11 @@ def _parts(spec: ToolSpec, arguments: dict[str, Any], root: str) -> Iterator[Par
 
 def _paths(name: str, arguments: dict[str, Any]) -> list[str]:
     if name == "apply_patch":
-        patch = str(arguments.get("patch", ""))
-        if patch.lstrip().startswith("{"):  # wrapped in JSON
-            patch = patch.replace("\\n", "\n")
-        named = r"^\s*\*\*\* (?:(?:Add|Update|Delete) File|Move to):[ \t]*(.*?)[ \t]*$"
+        try:
+            patch = unwrap(str(arguments.get("patch", "")))
+        except PatchError as error:
+            raise UnreadableError(str(error)) from None
+        named = r"^\s*\*\*\* (?:(?:Add|Update|Delete) File|Move to):[ \t]*(.*?)[ \t\r]*$"
         return re.findall(named, patch, re.MULTILINE)
     path = arguments.get("path")
     return [path] if isinstance(path, str) else []
