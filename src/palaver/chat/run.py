@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from itertools import groupby
 from typing import Literal
 
@@ -112,7 +113,7 @@ async def take(log: Log, answer: AsyncIterator[Event], show: Show) -> Row | None
             if not isinstance(
                 events[-1], MessageDone | Prefill
             ):  # the first word waits for nothing
-                await asyncio.sleep(max(0.0, FRAME - (time.perf_counter() - began)))
+                await frames.pause(FRAME - (time.perf_counter() - began))
     finally:
         reader.cancel()  # of no effect where it is done
         await asyncio.gather(reader, return_exceptions=True)
@@ -126,7 +127,7 @@ class _Frames:
     def __init__(self) -> None:
         self._events: list[Event] = []
         self._news = asyncio.Event()
-        self._over = False
+        self._over = asyncio.Event()
 
     async def read(self, answer: AsyncIterator[Event]) -> None:
         try:
@@ -134,16 +135,22 @@ class _Frames:
                 self._events.append(event)
                 self._news.set()
         finally:
-            self._over = True
+            self._over.set()
             self._news.set()
 
     async def next(self) -> list[Event]:
         """Return what has come since, at least one event; an empty list at the end."""
-        while not self._events and not self._over:
+        while not self._events and not self._over.is_set():
             self._news.clear()
             await self._news.wait()
         events, self._events = self._events, []
         return events
+
+    async def pause(self, seconds: float) -> None:
+        """Let events gather for a while; not once the last has come, which tools wait for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._over.wait()
 
 
 async def _write(log: Log, events: Sequence[Event]) -> Row | None:
