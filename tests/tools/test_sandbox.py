@@ -110,6 +110,54 @@ def test_kill_ends_what_ignores_signals_within_two_seconds(tmp_path, kind):
     assert not sleeping("986.5")
 
 
+@confined
+def test_a_secret_that_came_after_the_first_program_is_hidden_from_the_next(tmp_path, kind):
+    available(kind)
+    secret = tmp_path / ".env"
+
+    async def go():
+        sandbox = open_sandbox(Policy(root=tmp_path), environment=dict(os.environ), kind=kind)
+        read = ["bash", "-c", "cat .env || echo refused"]
+        told = []
+        try:
+            for text in ("", "one", "two"):
+                if text:  # as an editor writes it: another file under the same name
+                    (tmp_path / "new").write_text(text)
+                    (tmp_path / "new").rename(secret)
+                async with await sandbox.start(read, tmp_path) as process:
+                    output = b""
+                    while data := await process.read():
+                        output += data
+                told.append(output.decode())
+                await asyncio.sleep(0.3)  # the next cell is up by now
+        finally:
+            await sandbox.close()
+        return told
+
+    told = asyncio.run(go())
+    assert "No such file" in told[0]
+    for output in told[1:]:
+        assert output.endswith("refused\n")
+        assert "Permission denied" in output
+
+
+@confined
+def test_starting_again_uses_the_cell_that_waits(tmp_path, kind):
+    available(kind)
+
+    async def go():
+        sandbox = open_sandbox(Policy(root=tmp_path), environment=dict(os.environ), kind=kind)
+        try:
+            for at in range(3):
+                async with await sandbox.start(["true"], tmp_path) as process:
+                    assert str(await process.wait()) == "exit code 0"
+                    assert process.number == at + 1
+        finally:
+            await sandbox.close()
+
+    asyncio.run(go())
+
+
 @kinds
 def test_an_interrupt_reaches_the_program(tmp_path, kind):
     available(kind)

@@ -95,17 +95,19 @@ class OpenSandbox:
         """Say in one line what holds a program in its place."""
         if not self.kinds:
             return "no sandbox can be had here"
-        network = "" if self.kinds == ["none"] else (
-            "; network" if self.policy.network else "; no network"
-        )  # fmt: skip
-        return _NAMES[self.kinds[0]] + network
+        if self.kinds == ["none"]:
+            return _NAMES["none"]
+        network = "network" if self.policy.network else "no network"
+        own = writable(self.policy, self._home)
+        closed = "" if own else "; this folder is, or holds, your home: it can't be written"
+        return f"{_NAMES[self.kinds[0]]}; {network}{closed}"
 
     def warm(self) -> Launcher:
         """Start the launcher if it does not run."""
         if self._launcher is None or not self._launcher.alive:
             if self._launcher:
                 self._launcher.close()
-            clean = allowed(self._environment, writable(self.policy))
+            clean = allowed(self._environment, writable(self.policy, self._home))
             self._launcher = Launcher(clean)
         return self._launcher
 
@@ -158,7 +160,7 @@ class OpenSandbox:
             words = [seatbelt.PROGRAM, "-p", seatbelt.profile(policy, self._home), *words]
         given = self._environment
         if kind != "none":
-            given = allowed(given, writable(policy))
+            given = allowed(given, writable(policy, self._home))
         return {"argv": words, "cwd": os.path.realpath(cwd), "env": given | environment}
 
     def _walls(self, kind: Kind, policy: Policy) -> Walls:
@@ -178,7 +180,7 @@ class OpenSandbox:
             "network": policy.network,
             "scratch": limits.scratch,
             "view": seen,
-            "writable": landlock_paths(policy),
+            "writable": landlock_paths(policy, self._home),
             "limits": [
                 ("RLIMIT_CORE", 0), ("RLIMIT_DATA", limits.memory), ("RLIMIT_FSIZE", limits.file),
                 ("RLIMIT_NPROC", limits.processes), ("RLIMIT_RTPRIO", 0),

@@ -19,8 +19,9 @@ _NETWORK = (
 
 def profile(policy: Policy, home: Path) -> str:
     """Return the profile: later rules win, so what is closed stands after what is open."""
-    open_ = [*writable(policy), *(Path(os.path.realpath(p)) for p in ("/tmp", "/var/tmp"))]
-    kept = [writable(policy)[0] / name for name in policy.kept]
+    open_ = [*writable(policy, home), *(Path(os.path.realpath(p)) for p in ("/tmp", "/var/tmp"))]
+    root = Path(os.path.realpath(policy.root))
+    kept = [root / name for name in policy.kept]
     rules = [
         "(version 1)",
         "(deny default)",

@@ -77,25 +77,31 @@ def _needed() -> list[Path]:
     return [Path(os.path.realpath(part)) for part in sorted(parts)]
 
 
-def writable(policy: Policy) -> list[Path]:
-    """Return the folders of the user that may be written. Raises UserError for one not there."""
+def writable(policy: Policy, home: Path) -> list[Path]:
+    """Return the folders of the user that may be written. Raises UserError for one not there.
+
+    A folder that is, or holds, the user's home is not among them: what the user's next shell or
+    desktop starts is said there.
+    """
     found = []
+    home = Path(os.path.realpath(home))
     for path in (policy.root, *policy.writable):
         real = Path(os.path.realpath(path))
         if not real.is_dir():
             raise UserError(f"{path} is no folder.", fix="Start palaver in a folder that exists.")
-        found.append(real)
+        if real != home and real not in home.parents:
+            found.append(real)
     return found
 
 
 def view(policy: Policy, home: Path) -> View:
     """Return what a program sees of the files. Raises UserError for a folder that is secret."""
-    shared = writable(policy)
+    shared = writable(policy, home)
     hidden = secrets(policy, home)
     for path in shared:
-        if path == Path("/") or any(path == secret for secret in hidden):
+        if path in hidden:
             raise UserError(
-                f"{path} can't be opened to programs of a model.",
+                f"{path} is kept from programs of a model: it holds secrets.",
                 fix="Work in a folder of a project.",
             )
     emptied = sorted({Path(os.path.realpath(p)) for p in _EMPTIED if Path(p).is_dir()})
@@ -109,7 +115,8 @@ def view(policy: Policy, home: Path) -> View:
             places[path] = "keep"
     places |= dict.fromkeys(shared, "write")
     for name in policy.kept:
-        if (path := shared[0] / name).exists() and not path.is_symlink():
+        path = Path(os.path.realpath(policy.root), name)
+        if shared and path.exists() and not path.is_symlink():
             places[path] = "keep"
     resolver = Path(os.path.realpath("/etc/resolv.conf"))
     if policy.network and resolver.exists() and Path("/run") in resolver.parents:
@@ -128,7 +135,7 @@ def _seen_only(places: dict[Path, str]) -> list[Path]:
     return kept
 
 
-def landlock_paths(policy: Policy) -> list[str]:
+def landlock_paths(policy: Policy, home: Path) -> list[str]:
     """Return what may be written as Landlock is told it."""
     devices = [f"/dev/{name}" for name in _DEVICES]
-    return [str(path) for path in writable(policy)] + [*_SCRATCH, *devices]
+    return [str(path) for path in writable(policy, home)] + [*_SCRATCH, *devices]
