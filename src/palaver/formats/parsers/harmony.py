@@ -300,15 +300,15 @@ class _Call(CallWriter):
             self.close()
 
     def _decided(self, begun: str) -> bool:
-        text = begun.lstrip()
-        if not text.startswith("{"):
-            return bool(text)
-        return not self._any or bool(_CODE.match(text[:_CODE_NEAR])) or len(text) >= _CODE_NEAR
+        text = begun[:_CODE_NEAR].lstrip()
+        if len(begun) >= _CODE_NEAR or (text and not text.startswith("{")):
+            return True
+        return bool(text) and (not self._any or bool(_CODE.match(text)))
 
     def _settle(self, begun: str) -> None:
         """Say whether the message is bare text, by how it begins, and write that."""
-        text = begun.lstrip()
-        as_json = bool(_CODE.match(text[:_CODE_NEAR])) if self._any else text.startswith("{")
+        text = begun[:_CODE_NEAR].lstrip()
+        as_json = bool(_CODE.match(text)) if self._any else text.startswith("{")
         self._waiting = None
         if as_json:
             self._bare = ""
