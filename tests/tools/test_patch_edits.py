@@ -46,6 +46,7 @@ EDITS = {
     "lines without context go to the end": ("a\nb\n", "@@\n+c", "a\nb\nc\n"),
     "an empty last line stays the last": ("a\n\n", "@@\n+c", "a\nc\n\n"),
     "lines alone go below their @@ line": ("a\nb\nc\n", "@@ a\n+x", "a\nx\nb\nc\n"),
+    "below their @@ line also after an empty one": ("a\nb\n", "@@ a\n \n+x", "a\nx\nb\n"),
     "lines alone before a hunk that stands above": (
         "1\n2\n3\n", "@@\n+4\n@@\n 1\n-2\n-3\n+two", "1\ntwo\n4\n"),
     "an empty line is one that is kept": ("a\n\nb\n", "@@\n a\n\n-b\n+c", "a\n\nc\n"),

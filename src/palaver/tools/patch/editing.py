@@ -94,6 +94,9 @@ class _Editor:
         if found is None and floor > self._cursor and not unanchored:
             # The @@ line given once more as the hunk's first line.
             found = self._find(hunk, floor - 1, unanchored)
+        if found is None and not any(_old(hunk.lines)) and floor > self._cursor:
+            self._insert(hunk, floor)  # the empty lines only make room in the patch
+            return
         if found is None:
             raise PatchError(self._not_found(hunk, max(floor, self._cursor)))
         if found.note:
@@ -160,7 +163,7 @@ class _Editor:
             at = len(self._lines)
             if self._lines and not self._lines[-1][0]:
                 at -= 1  # a file's empty last line stays the last
-        added = [(line.text, self._newline) for line in hunk.lines]
+        added = [(line.text, self._newline) for line in hunk.lines if line.kind == "+"]
         self._made.append(_Replacement(at, 0, added))
 
     def _replace(self, found: _Found) -> None:
