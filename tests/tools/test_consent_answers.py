@@ -92,7 +92,12 @@ def test_always_for_a_file_is_for_that_path():
     rules = Rules("ask", (rule,))
     assert isinstance(judged("write_file", rules, path="./a.txt", content="y"), Allow)
     assert isinstance(judged("write_file", rules, path="a.txt2"), Ask)
-    assert isinstance(judged("apply_patch", rules, patch="*** Delete File: a.txt"), Ask)
+    assert isinstance(
+        judged(
+            "apply_patch", rules, patch="*** Begin Patch\n*** Delete File: a.txt\n*** End Patch"
+        ),
+        Ask,
+    )
 
 
 def test_no_rule_where_none_should_be():

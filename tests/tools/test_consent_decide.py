@@ -67,8 +67,16 @@ PRESET_CASES = [
     ("ddd", "apply_patch", {"patch": '{"patch": "'}),
     ("ddd", "write_file", {"content": "x"}),
     ("ddd", "shell", {"commands": "ls"}),
-    ("dqq", "apply_patch", {"patch": '{"patch": "*** Begin Patch\\n*** Add File: \\u002egit/x"}'}),
-    ("dqq", "apply_patch", {"patch": '{"patch": "*** Begin Patch\\n*** Delete File: .git/x\\n"}'}),
+    (
+        "dqq",
+        "apply_patch",
+        {"patch": '{"patch": "*** Begin Patch\\n*** Add File: \\u002egit/x\\n+x\\n*** End Patch"}'},
+    ),
+    (
+        "dqq",
+        "apply_patch",
+        {"patch": '{"patch": "*** Begin Patch\\n*** Delete File: .git/x\\n*** End Patch"}'},
+    ),
     ("dqa", "python", {"code": "1 + 1"}),
     ("dqq", "python", {"code": "import shutil; shutil.rmtree('src')"}),
     ("dqa", "browser.open", {"id": "https://example.com"}),

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -45,6 +46,16 @@ def test_rules_are_read_with_their_place():
     assert second.path == (str(Path("~/notes").expanduser()), "/etc")
     assert second.arguments == (("content", "*secret*"),)
     assert (second.even, second.source) == (("guarded",), "rule 2 of config.toml")
+
+
+def test_the_rules_of_the_guide_are_read():
+    guide = Path(__file__).parents[2] / "docs" / "consent.md"
+    (block,) = re.findall(
+        r"^```toml\n(.*?)^```", guide.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+    rules = read_rules(block, "config.toml")
+    assert len(rules.rules) == 6
+    assert isinstance(line("git status -s", rules), Allow)
 
 
 def test_without_a_table_the_default_asks():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import unicodedata
 
@@ -44,6 +43,8 @@ def question(call: ToolCall, state: State, preview: str, verdict: Verdict) -> Qu
 def digest(call: ToolCall, state: State, preview: str, verdict: Verdict) -> str:
     """Return a hash of all that decides what runs: made when asked, and again before it runs."""
     network = not isinstance(verdict, Deny) and verdict.network
+    import hashlib
+
     what = (call.name, call.arguments, preview, state.root, state.folder, network, state.sandboxed)
     data = msgspec.json.encode([t.encode("utf-8", "surrogatepass").hex() if isinstance(t, str)
                                 else t for t in what])  # fmt: skip

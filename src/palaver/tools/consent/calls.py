@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from os.path import normpath
 from typing import Any, Literal
 
@@ -15,8 +15,6 @@ from palaver.core.tool import ToolSpec
 from palaver.tools.consent.danger import destructive, destructive_python, launches
 from palaver.tools.consent.reading import files_read
 from palaver.tools.consent.shell import Command, Word, read_line
-from palaver.tools.patch.errors import PatchError
-from palaver.tools.patch.wrapping import unwrap
 
 # read: only reads, in the folder. look: only reads, outside it as well. write: changes files of
 # the folder. reach: changes files outside it. run: code or a command. use: any other tool.
@@ -141,14 +139,14 @@ def _parts(spec: ToolSpec, arguments: dict[str, Any], root: str) -> Iterator[Par
             yield Part("use", shown, paths=(path,))
 
 
-def _paths(name: str, arguments: dict[str, Any]) -> list[str]:
+def _paths(name: str, arguments: dict[str, Any]) -> Sequence[str]:
     if name == "apply_patch":
+        from palaver.tools.patch import PatchError, named  # as much as all else here together
+
         try:
-            patch = unwrap(str(arguments.get("patch", "")))
+            return named(str(arguments.get("patch", "")))
         except PatchError as error:
             raise UnreadableError(str(error)) from None
-        named = r"^\s*\*\*\* (?:(?:Add|Update|Delete) File|Move to):[ \t]*(.*?)[ \t\r]*$"
-        return re.findall(named, patch, re.MULTILINE)
     path = arguments.get("path")
     return [path] if isinstance(path, str) else []
 

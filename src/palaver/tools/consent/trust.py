@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import stat
@@ -51,6 +50,8 @@ def content(root: Path) -> bytes | None:
 
 def fingerprint(data: bytes) -> str:
     """Return what a trusted file is known by."""
+    import hashlib
+
     return hashlib.sha256(data).hexdigest()
 
 
