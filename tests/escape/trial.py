@@ -62,13 +62,14 @@ def without(escape, arena):
         return output.read(1 << 20).decode("utf-8", "replace")
 
 
-async def inside(escape, arena, kind):
+async def inside(escape, arena, kind, network):
     """Try it in the sandbox; return what it printed. Raises UserError where that refuses."""
     policy = Policy(root=arena.ws, hidden=(arena.hidden,), limits=_LIMITS)
     sandbox = open_sandbox(policy, environment=environment(arena), kind=kind)
+    argv = program(escape, arena)
     output = b""
     try:
-        async with await sandbox.start(program(escape, arena), arena.ws) as process:
+        async with await sandbox.start(argv, arena.ws, network=network) as process:
             try:
                 async with asyncio.timeout(_SECONDS):
                     while data := await process.read():
@@ -80,7 +81,7 @@ async def inside(escape, arena, kind):
     return output.decode("utf-8", "replace")
 
 
-def tried(escape, root, ears, kind):
+def tried(escape, root, ears, kind, *, network=False):
     """Return whether an escape came out and what it printed; kind None is no sandbox."""
     needs = ("A.victim", "A.address", "[0-9]*")
     arena = Arena(root, ears, victim=any(word in escape.code for word in needs))
@@ -89,13 +90,13 @@ def tried(escape, root, ears, kind):
         if kind is None:
             output = without(escape, arena)
         else:
-            output = asyncio.run(inside(escape, arena, kind))
+            output = asyncio.run(inside(escape, arena, kind, network))
         return arena.escaped(escape.shows, output), output
     finally:
         arena.close()
 
 
-def verdicts(escapes, root, kinds):
+def verdicts(escapes, root, kinds, *, network=False):
     """Yield (name, kind, verdict, what it printed) for each escape; kind "" is the control."""
     folder = root / "ears"
     folder.mkdir()
@@ -105,7 +106,7 @@ def verdicts(escapes, root, kinds):
         yield escape.name, "", "succeeds" if out else "proves nothing", said
         for kind in kinds if out else ():
             try:
-                out, said = tried(escape, root, ears, kind)
+                out, said = tried(escape, root, ears, kind, network=network)
             except UserError as error:
                 yield escape.name, kind, "refused", str(error)
             else:
@@ -118,6 +119,7 @@ def main():
     parser.add_argument("--kind", action="append", choices=["bubblewrap", "namespaces"])
     parser.add_argument("--only", default="", help="escapes whose name holds this")
     parser.add_argument("--root", type=Path, help="an empty folder outside of /tmp")
+    parser.add_argument("--network", action="store_true", help="let them use the network")
     parser.add_argument("--verbose", action="store_true", help="show what each printed")
     given = parser.parse_args()
     if "CANARY" not in os.environ:  # the environment that /proc shows is that of the start
@@ -128,7 +130,9 @@ def main():
     counted = {kind: Counter() for kind in ["", *kinds]}
     try:
         chosen = [e for e in ESCAPES if given.only in e.name]
-        for name, kind, verdict, said in verdicts(chosen, root, kinds):
+        if given.network:
+            chosen = [e for e in chosen if not e.name.startswith(("reach: TCP", "reach: UDP"))]
+        for name, kind, verdict, said in verdicts(chosen, root, kinds, network=given.network):
             counted[kind][verdict] += 1
             print(json.dumps([name, kind, verdict]), flush=True)
             if given.verbose:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 import time
 from pathlib import Path
@@ -66,6 +67,16 @@ def test_the_folder_can_be_written_and_nothing_else(tmp_path, kind):
     output, _ = shell(tmp_path, kind, "echo 1 > here; echo 1 > /etc/palaver-test || echo refused")
     assert (tmp_path / "here").read_text() == "1\n"
     assert output.endswith("refused\n")
+
+
+@confined
+def test_the_network_is_there_if_it_is_allowed_and_only_then(tmp_path, kind):
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        line = f"(: < /dev/tcp/127.0.0.1/{listener.getsockname()[1]}) 2>&1 && echo reached"
+        assert "reached" not in shell(tmp_path, kind, line)[0]
+        assert shell(tmp_path, kind, line, network=True)[0] == "reached\n"
 
 
 @confined
@@ -152,6 +163,23 @@ def test_starting_again_uses_the_cell_that_waits(tmp_path, kind):
                 async with await sandbox.start(["true"], tmp_path) as process:
                     assert str(await process.wait()) == "exit code 0"
                     assert process.number == at + 1
+        finally:
+            await sandbox.close()
+
+    asyncio.run(go())
+
+
+@kinds
+def test_a_launcher_that_dies_is_started_again(tmp_path, kind):
+    available(kind)
+
+    async def go():
+        sandbox = open_sandbox(Policy(root=tmp_path), environment=dict(os.environ), kind=kind)
+        try:
+            for _ in range(3):
+                async with await sandbox.start(["echo", "on"], tmp_path) as process:
+                    assert await process.read() == b"on\n"
+                os.kill(sandbox.warm().pid, signal.SIGKILL)
         finally:
             await sandbox.close()
 

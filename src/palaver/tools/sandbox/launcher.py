@@ -42,6 +42,11 @@ class Launcher:
         self._numbers = 0
 
     @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
+
+    @property
     def alive(self) -> bool:
         """Say whether it still runs."""
         return self._process.poll() is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 import sys
@@ -21,6 +22,7 @@ from palaver.tools.sandbox.policy import Kind, Policy
 from palaver.tools.sandbox.process import Cell, NotStartedError
 from palaver.tools.sandbox.view import landlock_paths, view, writable
 
+_MOMENT = 0.2
 _HOW = {
     "linux": "Install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`), or allow "
     "user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, "
@@ -127,17 +129,12 @@ class OpenSandbox:
             walls = self._walls(kind, policy)
             command = self._command(kind, policy, argv, cwd, environment or {})
             command["channel"] = channel
-            cell = self._take(walls)
             try:
-                await cell.run(command)
+                cell = await self._run(walls, command)
             except NotStartedError as error:
-                cell.close()
                 if error.fits:
                     raise ToolError(f"can't start {error}") from None
                 reasons.append(f"{kind}: {error}")
-            except BaseException:
-                await cell.kill()
-                raise
             else:
                 self.kinds = [kind]
                 self._spare = (walls, self._cell(walls))
@@ -146,6 +143,26 @@ class OpenSandbox:
             "No sandbox can be had here, so the tool does not run. " + "; ".join(reasons),
             fix=f"{_HOW.get(sys.platform, 'Sandboxes exist for Linux and macOS.')} {_WITHOUT}",
         )
+
+    async def _run(self, walls: Walls, command: dict[str, Any]) -> Cell:
+        """Run a command in a cell. A cell that waited, or whose launcher died, may be gone by now:
+        then another is made, once. Raises NotStartedError.
+        """
+        for last in (False, True):
+            cell = self._cell(walls) if last else self._take(walls)
+            try:
+                await cell.run(command)
+            except NotStartedError as error:
+                cell.close()
+                if error.fits or last:
+                    raise
+                await asyncio.sleep(_MOMENT)  # a launcher that dies is dead by then
+            except BaseException:
+                await cell.kill()
+                raise
+            else:
+                return cell
+        raise AssertionError("the last try returns or raises")
 
     def _command(
         self,
