@@ -207,17 +207,6 @@ def test_a_fork_outlives_what_it_came_from(store):
     assert store.list_sessions() == []
 
 
-def test_a_damaged_entry_does_not_hide_the_other_sessions(store):
-    first, second = store.create_session(), store.create_session()
-    broken = talk(store, first, [("one", "1")])[0]
-    talk(store, second, [("two", "2")])
-    with store.db.writing() as connection:
-        connection.execute("UPDATE entry SET body = x'ff' WHERE id = ?", (broken,))
-    listed = {session.id: session.preview for session in store.list_sessions()}
-    assert listed[second] == "two"
-    assert "salvage" in listed[first]
-
-
 def test_one_process_writes_a_session_and_others_read_or_fork(path):
     code = """
 import sys
