@@ -221,24 +221,37 @@ def test_a_file_that_can_not_be_written_stops_all(root, bytes_):
     assert_untouched(root)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="a small file system is mounted as root alone")
-@pytest.mark.parametrize("room", range(4096, 10 * 4096, 4096))
-def test_a_full_disk_stops_all(tmp_path, room):
-    small = tmp_path / "small"
-    small.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", f"size={room},nr_inodes=30", "none", str(small)]
-    if subprocess.run(mount, capture_output=True).returncode:
+@contextlib.contextmanager
+def mounted(folder, *options):
+    """Mount a file system of its own there; skips where that can't be done."""
+    mount = ["mount", "-t", "tmpfs", *options, "none", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
         pytest.skip("no file system can be mounted here")
     try:
-        (small / "a").write_text("a\n")
-        with pytest.raises(PatchError, match=os.strerror(errno.ENOSPC).lower()):
-            apply(plan(small, wrapped("*** Update File: a", "@@", "-a", "+A",
-                                      "*** Add File: new/b", "+" + "b" * 4000,
-                                      "*** Add File: c", "+" + "c" * 33_000)))  # fmt: skip
-        assert (small / "a").read_text() == "a\n"
-        assert names(small) == ["a"]
+        yield
     finally:
-        subprocess.run(["umount", str(small)], check=True)
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+@pytest.mark.parametrize("room", range(4096, 10 * 4096, 4096))
+def test_a_full_disk_stops_all(tmp_path, room):
+    with mounted(tmp_path, "-o", f"size={room},nr_inodes=30"):
+        (tmp_path / "a").write_text("a\n")
+        with pytest.raises(PatchError, match=os.strerror(errno.ENOSPC).lower()):
+            apply(plan(tmp_path, wrapped("*** Update File: a", "@@", "-a", "+A",
+                                         "*** Add File: new/b", "+" + "b" * 4000,
+                                         "*** Add File: c", "+" + "c" * 33_000)))  # fmt: skip
+        assert (tmp_path / "a").read_text() == "a\n"
+        assert names(tmp_path) == ["a"]
+
+
+def test_a_folder_on_another_file_system_stops_all(root):
+    with mounted(root / "dir"):
+        (root / "dir" / "b").write_text("b\n")
+        with pytest.raises(PatchError, match="dir/b: it lies on another file system"):
+            apply(plan(root, TWO))
+        assert_untouched(root)
+        apply(plan(root / "dir", wrapped("*** Delete File: b")))
 
 
 def as_somebody_else(action):
