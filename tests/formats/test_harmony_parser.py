@@ -99,6 +99,7 @@ def test_upstream_cases_whole_and_cut() -> None:
         ("<|channel|>commentary to=f<|message|><|call|>", [ToolCall("call_1", "f", "{}")]),
         (" to=functions.browser.search<|channel|>analysis code<|message|>{}<|call|>",
          [ToolCall("call_1", "browser.search", "{}")]),
+        ("<|channel|>analysis to=python<|message|><|call|>", [ToolCall("call_1", "python", "{}")]),
         ("<|channel|>analysis to=python code<|message|>print({1})\n<|call|>",
          [ToolCall("call_1", "python", '{"code": "print({1})\\n"}')]),
         ("<|channel|>analysis to=python code<|message|>{1: 'é'}<|call|>",

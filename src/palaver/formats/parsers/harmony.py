@@ -278,9 +278,10 @@ class _Call(CallWriter):
 
     def write(self, text: str) -> None:
         """Take more of the message."""
+        if not text:
+            return
         if self._waiting is None:
-            if text:
-                self._emit(self.more(text))
+            self._emit(self.more(text))
             return
         self._waiting.append(text)
         begun = "".join(self._waiting)
