@@ -81,6 +81,9 @@ def test_turns_are_exact_and_only_the_new_is_read(tmp_path: Path) -> None:
                 assert talk.last.exact
                 assert talk.last.raw.startswith("<|channel|>analysis<|message|>")
                 assert talk.last.ended_by in ("<|return|>", "<|call|>", "<|endoftext|>")
+                if not count:  # of system, developer, user and reasoning; what was typed is text
+                    (end,) = await model.engine.tokenizer.encode("<|end|>", special=True)
+                    assert talk.last.added.count(end) == 4
                 if count:  # all but the last answer, which now stands without its reasoning
                     assert "earlier reasoning" in talk.cost.broke
                     assert talk.last.kept > 200

@@ -148,7 +148,7 @@ _SAID = st.text(st.sampled_from('ab \n{}"<|>é🙂'), max_size=12)
 
 
 @needs_oracle
-@settings(max_examples=3_000 if FULL else 150, deadline=None)
+@settings(max_examples=1_000 if FULL else 100, deadline=None)
 @given(st.lists(st.tuples(_HEADERS, _SAID), min_size=1, max_size=5), st.randoms())
 def test_replies_are_read_as_upstream_reads_them(
     messages: list[tuple[str, str]], chance: random.Random
