@@ -69,6 +69,8 @@ PIECES = {
     "pythonic": _PYTHON,
     "qwen3_coder": _FUNCTION,
     "seed_oss": _FUNCTION,
+    "step3": [p.replace("<", "<steptml:").replace("<steptml:/", "</steptml:") for p in _INVOKE],
+    "xlam": ["```json\n", "\n```", *_LISTED],
     "solar": ["id1", "<|tool_call:name|>", "f", "<|tool_call:args|>", *_OBJECT],
 }
 TOOLS = [

@@ -161,8 +161,7 @@ def test_any_cut_gives_the_same(name: str) -> None:
 def test_any_cut_of_peers_replies() -> None:
     chance = random.Random(11)
     for row in peers():
-        name = testing.ALIASES.get(row["format"], row["format"])
-        made = scan.load(PARSERS, name, "PARSER")
+        made = scan.load(PARSERS, testing.dialect(row["format"]), "PARSER")
         text = row["model_output"]
         text = text[: chance.randrange(len(text) + 1)]
         at_once = joined(whole(made(), [text]))
@@ -218,6 +217,26 @@ def calls(name: str, reply: str, **options: Any) -> list[tuple[str, Any, str | N
             'type="string"<|sep|>b<|close|>argument<|sep|><|close|>call<|sep|>',
         ),
         ("functionary_v32", '>>>all\na>>>f\n{"a": "b"}'),
+        (
+            "ernie45",
+            '<response>\n</response><tool_call>{"name": "f", "arguments": {"a": "b"}}</tool_call>',
+        ),
+        ("granite_20b", '<function_call> {"name": "f", "arguments": {"a": "b"}}'),
+        (
+            "step3",
+            "<｜tool_calls_begin｜><｜tool_call_begin｜>function<｜tool_sep｜>"
+            '<steptml:invoke name="f"><steptml:parameter name="a">b</steptml:parameter>'
+            "</steptml:invoke><｜tool_call_end｜><｜tool_calls_end｜>",
+        ),
+        ("xlam", '[{"name": "f", "arguments": {"a": "b"}}]'),
+        ("xlam", '```json\n[{"name": "f", "arguments": {"a": "b"}}]\n```'),
+        ("xlam", '<tool_call>[{"name": "f", "arguments": {"a": "b"}}]</tool_call>'),
+        ("xlam", '[TOOL_CALLS][{"name": "f", "arguments": {"a": "b"}}]'),
+        (
+            "apriel",
+            "<thinking></thinking>"
+            '<tool_calls>[{"name": "f", "arguments": {"a": "b"}}]</tool_calls>',
+        ),
         ("firefunction", ' functools[{"name": "f", "arguments": {"a": "b"}}]'),
         ("functionary_v31", '<function=f>{"a": "b"}</function>'),
         ("granite3", '<|tool_call|>[{"name": "f", "arguments": {"a": "b"}}]'),

@@ -24,6 +24,7 @@ from tests.formats.talks import (
 from palaver.core.errors import UserError
 from palaver.core.messages import Message, Text, ToolCall, ToolResult, assistant, system, user
 from palaver.core.tool import ToolSpec
+from palaver.formats._capabilities import Capabilities
 from palaver.formats.template import TemplateFormat
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -152,7 +153,7 @@ def test_text_goes_before_calls_where_the_template_drops_it_beside_them() -> Non
     assert "[ASSISTANT]ONE MOMENT.[CALL]get_weather[ARGS]" in text
 
 
-CAN = "system tools calls parallel results ids arguments_text text_beside text_before".split()
+CAN = [c for c in Capabilities.__struct_fields__ if c not in ("content_none", "no_tools")]
 
 
 @NEEDS_SHARED

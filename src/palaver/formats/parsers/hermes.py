@@ -32,4 +32,6 @@ class HermesParser(DialectParser):
 
 
 PARSER = HermesParser
-CLAIMS = claim("<tool_call>", no=("<arg_key>", "<function=", "<tool_calls>", "minimax[>["))
+CLAIMS = claim(
+    "<tool_call>", no=("<arg_key>", "<function=", "<tool_calls>", "minimax[>[", "<response>")
+)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import ClassVar
 
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import claim
@@ -42,17 +43,21 @@ _NO_CALL = {
 class PlainParser(HermesParser):
     """Hands all text on, or parts reasoning, text and calls."""
 
-    OPENS = ("<tool_call>", _FENCE, "{", "[")
+    OPENS: ClassVar[tuple[str, ...]] = ("<tool_call>", _FENCE, "{", "[")
     BARE = ("{", "[")
 
     def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
         """`opened`: the prompt has begun a thinking block; `tools`: what the model was told."""
         super().__init__(opened=opened, tools=tools)
-        if not tools and not opened:
+        if not opened and not self._looks():
             self._step = self._body
 
+    def _looks(self) -> bool:
+        """Say whether calls are looked for at all."""
+        return bool(self._tools)
+
     def _body(self) -> None:
-        if self._tools:
+        if self._looks():
             super()._body()
         else:
             ThinkParser._body(self)
@@ -63,7 +68,7 @@ class PlainParser(HermesParser):
             return super()._likely(at)
         found = _CALL[tag].match(self._text, at, at + NEAR)
         if found:
-            return found["name"] in self._tools
+            return not self._tools or found["name"] in self._tools
         if _NO_CALL[tag].match(self._text, at, at + NEAR) or len(self._text) - at >= NEAR:
             return False
         return None
@@ -72,14 +77,18 @@ class PlainParser(HermesParser):
         if marker not in _CALL:
             self._closer = self.CLOSE
             return super()._reader(marker)
-        self._closer = _FENCE if marker == _FENCE else ""
-        calls = CallList(lambda _: JsonCall(self._next(), self._closer, self._emit))
+        calls = self._list(_FENCE if marker == _FENCE else "")
         if marker in self.BARE:
             calls.read(marker, 0)
         else:
             while self._text[self._at] not in "[{":  # the word behind the fence
                 self._at += 1
         return calls
+
+    def _list(self, closer: str) -> CallList:
+        """Make what reads objects, in a list or not, up to what closes them."""
+        self._closer = closer
+        return CallList(lambda _: JsonCall(self._next(), closer, self._emit), end=closer)
 
 
 PARSER = PlainParser
