@@ -168,12 +168,14 @@ def start() -> subprocess.Popen[str]:
     """Start the process that runs lines; it and all that it starts end with ours."""
     argv = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child",
             "--mount-proc", sys.executable, "-m", "benchmarks.consent", "--inside"]  # fmt: skip
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    env = dict(os.environ)
     if os.getuid() == 0:
         env["TRIAL_ROOT"] = "1"
     else:
         argv[1:1] = ["--user", "--map-root-user"]
-    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=env)
+    top = Path(__file__).parents[1]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(argv, stdin=pipe, stdout=pipe, text=True, env=env, cwd=top)
 
 
 def trial(count: int, seed: int, show: bool = False) -> tuple[dict[str, int], list[str]]:

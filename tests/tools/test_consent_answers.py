@@ -20,7 +20,6 @@ from palaver.tools.consent import (
     Rules,
     State,
     decide,
-    digest,
     question,
     read_rules,
     rule_for,
@@ -141,21 +140,3 @@ def test_the_question_says_what_it_runs_with():
     bare = State(ROOT, sandboxed=False)
     notes = question(call("shell", command="x"), bare, "x", Ask("r", network=True)).notes
     assert notes == ("it may use the network", "it runs without a sandbox")
-
-
-def test_the_digest_is_of_all_that_decides_what_runs():
-    one = call("shell", command="make")
-    mark = digest(one, STATE, "make", ASK)
-    assert mark == digest(ToolCall("2", one.name, one.arguments), STATE, "make", ASK)
-    assert mark == question(one, STATE, "make", ASK).digest
-    others = [
-        digest(call("shell", command="make "), STATE, "make", ASK),
-        digest(call("python", command="make"), STATE, "make", ASK),
-        digest(one, STATE, "make x", ASK),
-        digest(one, State(ROOT, "src"), "make", ASK),
-        digest(one, State("/x"), "make", ASK),
-        digest(one, State(ROOT, sandboxed=False), "make", ASK),
-        digest(one, STATE, "make", Ask("r", network=True)),
-        digest(one, STATE, "\ud800", ASK),
-    ]
-    assert len({mark, *others}) == 9

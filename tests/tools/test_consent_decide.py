@@ -111,7 +111,8 @@ def test_a_command_is_allowed_alone(text):
 
 @pytest.mark.parametrize(
     "text", ["curl x", "ls | curl x", "echo $(curl x)", "/usr/bin/curl x", "(curl x)", "'curl' x",
-             "ls && curl x > f", "if curl x; then ls; fi"]
+             "ls && curl x > f", "env a=b /bin/curl x", "xargs curl", "sudo -n curl x",
+             "if curl x; then ls; fi"]
 )  # fmt: skip
 def test_a_forbidden_command_is_found(text):
     rule = Rule("deny", command=("curl", "..."))

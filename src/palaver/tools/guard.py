@@ -51,8 +51,7 @@ class Guard:
 
     def preview(self, call: ToolCall, text: str, verdict: Verdict) -> Preview:
         """Return what to show of a call whose tool says that `text` will happen."""
-        made = consent.question(call, self.state, text, verdict)
-        return Preview(made.text, made.title, made.notes)
+        return consent.question(call, self.state, text, verdict)
 
     def remember(self, call: ToolCall, spec: ToolSpec, *, always: bool) -> str | None:
         """Allow a call from now on; return the rule, None if there is none for such a call.

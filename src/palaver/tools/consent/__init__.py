@@ -4,7 +4,7 @@
 user wants; what keeps a program in its place is the sandbox.
 """
 
-from palaver.tools.consent.answers import Question, digest, question, rule_for
+from palaver.tools.consent.answers import question, rule_for
 from palaver.tools.consent.calls import State
 from palaver.tools.consent.decide import decide
 from palaver.tools.consent.file import add_rule, read_rules
@@ -13,13 +13,11 @@ from palaver.tools.consent.taint import taint_of
 
 __all__ = [
     "PRESETS",
-    "Question",
     "Rule",
     "Rules",
     "State",
     "add_rule",
     "decide",
-    "digest",
     "question",
     "read_rules",
     "rule_for",

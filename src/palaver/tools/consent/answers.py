@@ -6,49 +6,27 @@ import re
 import unicodedata
 
 import msgspec
-from msgspec import Struct
 
 from palaver.core.messages import ToolCall
-from palaver.core.tool import Deny, ToolSpec, Verdict
+from palaver.core.tool import Deny, Preview, ToolSpec, Verdict
 from palaver.tools.consent.calls import Reading, State, UnreadableError, read_call
 from palaver.tools.consent.rules import Rule, exactly
 
 _LONG = 30  # blanks in a row that may push what follows out of sight
 
 
-class Question(Struct, frozen=True):
-    """What to show before a call runs; all of it untrusted text, to be escaped by who shows it.
+def question(call: ToolCall, state: State, preview: str, verdict: Verdict) -> Preview:
+    """Make what is shown when a call is asked about; `preview` is what its tool says will happen.
 
-    `text` is the whole command or diff: show it to its end. `notes` say what an eye may miss.
-    `digest` belongs to these bytes: run only what has the same.
+    All of it is untrusted text, to be escaped by who shows it, and the text to be shown to its
+    end. The notes say what an eye may miss, and what the call runs with.
     """
-
-    title: str
-    text: str
-    notes: tuple[str, ...]
-    digest: str
-
-
-def question(call: ToolCall, state: State, preview: str, verdict: Verdict) -> Question:
-    """Make the question for a call; `preview` is what its tool says will happen."""
     notes = [*_size(preview), *_odd(preview)]
     if not isinstance(verdict, Deny) and verdict.network:
         notes.append("it may use the network")
     if not state.sandboxed:
         notes.append("it runs without a sandbox")
-    title = f"{call.name} in {state.folder or state.root}"
-    return Question(title, preview, tuple(notes), digest(call, state, preview, verdict))
-
-
-def digest(call: ToolCall, state: State, preview: str, verdict: Verdict) -> str:
-    """Return a hash of all that decides what runs: made when asked, and again before it runs."""
-    network = not isinstance(verdict, Deny) and verdict.network
-    import hashlib
-
-    what = (call.name, call.arguments, preview, state.root, state.folder, network, state.sandboxed)
-    data = msgspec.json.encode([t.encode("utf-8", "surrogatepass").hex() if isinstance(t, str)
-                                else t for t in what])  # fmt: skip
-    return hashlib.sha256(data).hexdigest()
+    return Preview(preview, f"{call.name} in {state.folder or state.root}", tuple(notes))
 
 
 def _size(text: str) -> list[str]:

@@ -71,8 +71,13 @@ class Rule(Struct, frozen=True, omit_defaults=True):
         if _words_fit(self.command, part.words):
             # Names put in for a pattern may be options: only `...` allows words that are not seen.
             return self.then != "allow" or not part.globbed or self.command[-1] == REST
-        name = part.words[0].rpartition("/")[2] if part.words else ""
-        return self.then != "allow" and _words_fit(self.command, (name, *part.words[1:]))
+        if self.then == "allow":
+            return False
+        # What is forbidden is found by its bare name, and behind `env`, `xargs` and the like too.
+        runs_others = any(doubt == "unclear" for doubt, _ in part.doubts)
+        starts = range(len(part.words) if runs_others else min(1, len(part.words)))
+        names = [word.rpartition("/")[2] for word in part.words]
+        return any(_words_fit(self.command, (names[i], *part.words[i + 1 :])) for i in starts)
 
     def _touches(self, root: str, part: Part) -> bool:
         """Hold what is allowed against all paths, what is not against any that is mentioned."""
