@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Chatbot", "__version__"]
+__all__ = ["Chatbot", "__version__", "tool"]
 
 if TYPE_CHECKING:
     from palaver.chatbot import Chatbot
+    from palaver.tools.function import tool
 
 
 def __getattr__(name: str) -> Any:
@@ -15,4 +16,8 @@ def __getattr__(name: str) -> Any:
         from palaver.chatbot import Chatbot
 
         return Chatbot
+    if name == "tool":
+        from palaver.tools.function import tool
+
+        return tool
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

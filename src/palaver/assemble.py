@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime
-import difflib
 import importlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -25,7 +24,7 @@ from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.launch import engine_options, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
-from palaver.tools import toolbox
+from palaver.tools import chosen
 from palaver.tools.consent import PRESETS, Rules, read_rules
 from palaver.tools.consent.trust import STORE, project_rules
 from palaver.tools.guard import Guard
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
 DEFAULT_TEMPERATURE = 0.4
-PROGRAMS = {"shell", "python"}  # tools that run programs, in the sandbox
-READING = ("read_file", "list_files", "search_files")
 
 
 def check_model(settings: Settings) -> None:
@@ -145,37 +142,14 @@ def workshop(
 ) -> Workshop:
     """Make the tools that are on for a model, working in `root`; none where there is no model.
 
-    "auto" is those that only read, for a model whose template knows tools. Raises UserError for
-    a name that there is not.
+    Raises UserError for a tool that can't be had.
     """
-    names = tool_names(settings.tools, knows=model.format.tools) if model else ()
-    box = Box(toolbox.load(names), guard, sandbox)
+    tools = chosen.tools(settings.tools, knows=model.format.tools) if model else []
+    box = Box(tools, guard, sandbox)
     longest = 20_000
     if model:  # a result takes about a quarter of the context at most
         longest = min(longest, max(500, model.engine.info.context))
     return Workshop(box, root, settings.max_tool_rounds, longest)
-
-
-def runs_programs(settings: Settings) -> bool:
-    """Say whether a tool that is on runs programs."""
-    return not PROGRAMS.isdisjoint(tool_names(settings.tools))
-
-
-def tool_names(given: str, *, knows: bool = True) -> tuple[str, ...]:
-    """Return the tools that a setting names, in the order that the shipped model was taught.
-
-    "auto" among them is those that only read, or none for a model that does not know tools.
-    Raises UserError for a tool that there is not.
-    """
-    groups = {"off": (), "auto": READING if knows else (), "on": toolbox.NAMES}
-    names: set[str] = set()
-    for word in filter(None, (part.strip() for part in given.split(","))):
-        if word not in groups and word not in toolbox.NAMES:
-            near = difflib.get_close_matches(word, toolbox.NAMES, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"one of {', '.join(toolbox.NAMES)}"
-            raise UserError(f"there is no tool {word!r}", fix=hint)
-        names.update(groups.get(word, (word,)))
-    return tuple(name for name in toolbox.NAMES if name in names)
 
 
 def sampling(settings: Settings) -> Sampling:

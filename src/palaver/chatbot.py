@@ -40,7 +40,8 @@ class Chatbot:
     "goodbye".
 
     `model` is what `palaver -m` takes; None is the tiny model that ships. Other keywords are
-    settings (`palaver config show` lists them). With `save` the conversation is kept in the
+    settings (`palaver config show` lists them). `tools` are functions made tools by
+    `@palaver.tool`, or other tools; they run unasked. With `save` the conversation is kept in the
     user's store, where `palaver --resume` finds it. Raises UserError, EngineError, StoreError.
     """
 

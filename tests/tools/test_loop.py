@@ -22,6 +22,7 @@ from palaver.core.generation import Sampling
 from palaver.core.messages import user
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
+from palaver.tools import chosen
 
 GREEDY = Sampling(max_tokens=100, temperature=0.0)
 
@@ -96,7 +97,7 @@ def test_which_tools_are_on(tmp_path, place):
                 shop = assemble.workshop(settings.Settings(tools=given), model, tmp_path, guard)
                 return [spec.name for spec in shop.specs]
 
-            assert set(names("auto")) == set(assemble.READING)
+            assert set(names("auto")) == set(chosen.READING)
             assert names("off") == []
             assert names("read_file") == ["read_file"]
             assert set(names("on")) > set(names("auto"))

@@ -20,7 +20,7 @@ from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import spoken
-from palaver.tools import toolbox
+from palaver.tools import chosen, toolbox
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -51,7 +51,7 @@ class Tooling:
     def open(self) -> None:
         """Read the user's rules. Raises UserError for what is wrong in them or in the settings."""
         chat = self._chat
-        assemble.tool_names(chat.settings.tools)
+        chosen.names(chat.settings.tools)
         self._guard = assemble.open_guard(
             self._root,
             preset=chat.flags.get("consent"),
@@ -76,7 +76,8 @@ class Tooling:
         chat = self._chat
         known = (chat.model, chat.settings.tools, chat.settings.max_tool_rounds)
         if self._shop is None or self._shop[0] != known:
-            if self._sandbox is None and assemble.runs_programs(chat.settings):
+            wanted = chosen.names(chat.settings.tools)
+            if self._sandbox is None and not set(chosen.PROGRAMS).isdisjoint(wanted):
                 kind: Kind = "auto" if self._sandboxed else "none"
                 self._sandbox = assemble.open_sandbox(self._root, kind=kind)
             shop = assemble.workshop(
@@ -151,7 +152,8 @@ class Tooling:
             return
         self._heard = conversation.session
         self.guard.begin()
-        specs = {tool.spec.name: tool.spec for tool in toolbox.load(toolbox.NAMES)}
+        known = [*toolbox.load(toolbox.NAMES), *chosen.tools(self._chat.settings.tools)]
+        specs = {tool.spec.name: tool.spec for tool in known}
         for call in done_calls(conversation.rows):
             if call.name in specs:
                 self.guard.learn(call, specs[call.name], network=False)
