@@ -30,15 +30,15 @@ CLEAR = {
 UNCLEAR = [
     "ls $(id)", "ls `id`", 'ls "$(id)"', "ls $HOME", "ls ${x}", "ls $((1))", "ls <(id)", "ls >(id)",
     "ls > f", "ls >> f", "ls >| f", "ls &> f", "ls >& f", "ls 2> f", "ls <> f", "ls > /dev/null f",
-    "ls > /dev/tcp/a/1", "cat <<E\nx\nE", "cat <<< x", "ls &", "a=b ls", "a=b", "a+=b ls", "a[0]=b",
-    "export a=b", "declare a", "ls() { id; }", "function ls { id; }", "{ ls; }", "(ls)", "! ls",
-    "if ls; then id; fi", "for i in a; do id; done", "while ls; do id; done", "[[ a ]]", "[ a ]",
-    "((1))", "case a in a) id;; esac", "case a in a) ls;& b) id;; esac", "ls |& cat", "ls # x",
-    "echo $'a'", 'echo $"a"', "echo {a,b}", "echo {1..9}", "ls ~", "ls ~/x", "ls é", "ls a\u00a0b",
-    "l''s", "'ls'", '"ls"', "l\\s", "\\ls", "*", "l? x", "ls\rid", "ls\x00", "ls \u200b",
-    "ls '\u202e'", "ls \x1b[1m", "ls 'a", 'ls "a', "ls &&", "ls ;; id", "ls !x", "ls \ud800",
-    "ls\\\nid", "ls a\\", "ls >&-", "ls 2>&3", "{fd}> x ls", "a=~ ls", "x" * (MOST + 1),
-    "ls; " * 300,
+    "ls > /dev/tcp/a/1", "cat < /dev/tcp/a/1", 'ls "é\\$x"', "cat <<E\nx\nE", "cat <<< x", "ls &",
+    "a=b ls", "a=b", "a+=b ls", "a[0]=b", "export a=b", "declare a", "ls() { id; }",
+    "function ls { id; }", "{ ls; }", "(ls)", "! ls", "if ls; then id; fi",
+    "for i in a; do id; done", "while ls; do id; done", "[[ a ]]", "[ a ]", "((1))",
+    "case a in a) id;; esac", "case a in a) ls;& b) id;; esac", "ls |& cat", "ls # x", "echo $'a'",
+    'echo $"a"', "echo {a,b}", "echo {1..9}", "ls ~", "ls ~/x", "ls é", "ls a\u00a0b", "l''s",
+    "'ls'", '"ls"', "l\\s", "\\ls", "*", "l? x", "ls\rid", "ls\x00", "ls \u200b", "ls '\u202e'",
+    "ls \x1b[1m", "ls 'a", 'ls "a', "ls &&", "ls ;; id", "ls !x", "ls \ud800", "ls\\\nid", "ls a\\",
+    "ls >&-", "ls 2>&3", "{fd}> x ls", "a=~ ls", "x" * (MOST + 1), "ls; " * 300,
 ]  # fmt: skip
 
 
@@ -110,3 +110,24 @@ def test_words_are_what_bash_makes_of_them(many):
     )  # fmt: skip
     said = done.stdout.decode().split("\x01")[:-1]
     assert [part.split("\0")[:-1] for part in said] == wanted
+
+
+READS = ["xxd -l 16 a", "xxd -p a", "tree -L 2 -a src", "sort -k2 -t: a", "head -n5 a", "ls -laR"]
+DOES_MORE = [
+    "xxd -ps a b", "xxd -cols 4 a b", "tree -Io x b", "tree -L2", "sort -ro b a",
+    "sort -k 2 -o b a", "uniq a b", "uniq -c a*", "date 1200", "sed -nf a b", "sed -ne 'w b' a",
+    "sed -n '1p;1w b' a", "find . -newer a -delete", "find * -print", "printf %n a", "test -v a",
+    "diff -la a b", "cd", "cd -", "wc --files0-from a", "grep -f a b", "tail -f a", "file -C",
+    "hostname a", "tac a", "ls --col", "jq -f a b", "jq env", "git log", "rg --pre x a", "id a b",
+    "pwd a", "which -x",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", READS)
+def test_readers_are_known(text):
+    assert files_read(read_line(text).commands[0]) is not None
+
+
+@pytest.mark.parametrize("text", DOES_MORE)
+def test_what_may_do_more_than_read_is_no_reader(text):
+    assert files_read(read_line(text).commands[0]) is None

@@ -16,6 +16,7 @@ A line is a program, what its operands are, and its options:
     -#       a number is an option
     *        any option will do: a pattern may begin the word, whatever names it brings in
     <N       at most N operands (one more may be written to)
+    !        it does not read options as getopt does: each must be a word, its value the next
 """
 
 from __future__ import annotations
@@ -75,13 +76,14 @@ file files -bhikL --brief --dereference --mime --mime-encoding --mime-type
 strings files -a -n= -t=
 od files -abcdfilosxv -A= -j= -N= -t=
 hexdump files -bcCdovx -n= -s=
-xxd files -abeipu -c= -g= -l= -s= <1
+xxd files -a -b -e -i -p -u -c= -g= -l= -s= <1 !
 base64 files -d -w= --decode --wrap=
 basename text -az -s= --multiple --suffix=
 dirname text -z
 realpath files -eLmPqsz
 readlink files -efmnqsvz
-tree files -aACdDfFghinNpqQrsStuUvx -I= -L= -P= --dirsfirst --du --gitignore --noreport --prune
+tree files -a -A -C -d -D -f -F -g -h -i -p -Q -r -s -S -t -u -x -I= -L= -P= !
+tree --dirsfirst --du --gitignore --noreport --prune
 df files -ahHiklPT --human-readable
 seq text -w -f= -s= --format= --separator= --equal-width
 uname text -asnrvmpio --all
@@ -114,6 +116,7 @@ class Program(Struct, frozen=True):
     maybe: frozenset[str]  # "--color": a value only after `=`
     numbers: bool
     any_option: bool
+    apart: bool
     most: int | None
 
 
@@ -141,7 +144,7 @@ def program(words: list[str]) -> Program:
             maybe.add(word[:-1])
         elif word.startswith("--"):
             flags.add(word)
-        elif word not in ("*", "-#"):
+        elif word not in ("*", "-#", "!"):
             flags |= {f"-{letter}" for letter in word[1:]}
     return Program(
         words[0],
@@ -150,5 +153,6 @@ def program(words: list[str]) -> Program:
         frozenset(maybe),
         "-#" in words,
         "*" in words,
+        "!" in words,
         most,
     )

@@ -93,6 +93,8 @@ def _option(program: Program, text: str) -> tuple[str, str | None] | None:
         if given:
             return (name, value) if name in program.valued | program.maybe else None
         return (name, None) if name in program.flags | program.valued | program.maybe else None
+    if program.apart:
+        return (text, None) if text in program.flags | program.valued else None
     if program.numbers and re.fullmatch(r"-[0-9]+", text):
         return text, None
     for at, letter in enumerate(text[1:], 2):

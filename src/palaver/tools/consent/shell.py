@@ -199,7 +199,8 @@ class _Reader:
             if quiet or (parts[0] == ">&" and word.text in ("1", "2")):
                 self._cover(node)
                 return []
-            if parts[0] == "<" and self._commands:
+            # bash opens a connection for /dev/tcp/HOST/PORT.
+            if parts[0] == "<" and self._commands and not word.text.startswith("/dev/"):
                 last = self._commands[-1]
                 self._commands[-1] = Command(last.words, last.clear, (*last.reads, word))
                 self._cover(node)
@@ -221,6 +222,8 @@ class _Reader:
             return Word(text[1:-1])
         if node.type == "string":
             inner = _QUOTED.fullmatch(text)
+            if "\\" in text and not text.isascii():
+                return None  # in some encodings of old a backslash is half of a letter
             return Word(re.sub(r'\\([$`"\\])', r"\1", inner[1])) if inner else None
         if node.type == "concatenation":
             words = [self._word(child) for child in node.children]
