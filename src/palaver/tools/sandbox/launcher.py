@@ -37,7 +37,7 @@ class Launcher:
                 [sys.executable, "-I", "-S", "-c",
                  _RUN.format(str(Path(__file__).parent), os.getpid())],
                 stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                env=dict(environment), cwd="/",
+                env=dict(environment), cwd="/", start_new_session=True,
             )  # fmt: skip
         self._numbers = 0
 

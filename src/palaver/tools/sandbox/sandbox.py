@@ -18,7 +18,7 @@ from palaver.core.tool import ToolError
 from palaver.tools.sandbox import bubblewrap, seatbelt
 from palaver.tools.sandbox.environment import allowed
 from palaver.tools.sandbox.launcher import Launcher, packed
-from palaver.tools.sandbox.policy import Kind, Policy
+from palaver.tools.sandbox.policy import Kind, Policy, rlimits
 from palaver.tools.sandbox.process import Cell, NotStartedError
 from palaver.tools.sandbox.view import landlock_paths, view, writable
 
@@ -198,10 +198,7 @@ class OpenSandbox:
             "scratch": limits.scratch,
             "view": seen,
             "writable": landlock_paths(policy, self._home),
-            "limits": [
-                ("RLIMIT_CORE", 0), ("RLIMIT_DATA", limits.memory), ("RLIMIT_FSIZE", limits.file),
-                ("RLIMIT_NPROC", limits.processes), ("RLIMIT_RTPRIO", 0),
-            ],
+            "limits": rlimits(limits),
         }  # fmt: skip
         return Walls(request, inner, tuple(_identity(path) for _, path in seen))
 

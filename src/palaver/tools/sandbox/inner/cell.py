@@ -80,11 +80,9 @@ def run(*, confined: bool) -> None:
     """Wait for a command, start it, say how it ended; all that it started ends with it."""
     _tell(b"fit\n")
     plan = read_plan()
-    wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-    _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    wake = wake_on_child()
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-    broken_read, broken_write = os.pipe2(os.O_CLOEXEC)
+    broken_read, broken_write = os.pipe()
     child = os.fork()
     if not child:
         _become(plan, broken_write)
@@ -95,7 +93,17 @@ def run(*, confined: bool) -> None:
     if why := os.read(broken_read, 4096):
         fail(why.decode("utf-8", "replace"), b"error")
     _tell(b"ready\n")
-    _watch(child, wake_read, confined)
+    _watch(child, wake, confined)
+
+
+def wake_on_child() -> int:
+    """Return a file that can be read whenever a child has ended."""
+    read, write = os.pipe()
+    for file in (read, write):
+        os.set_blocking(file, False)
+    _signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    return read
 
 
 def _become(plan: Plan, broken: int) -> None:
@@ -127,14 +135,15 @@ def _watch(child: int, wake: int, confined: bool) -> None:
                 os.read(wake, 4096)
             else:
                 _obey(child, confined)
-        while (ended := _next_ended()) is not None:
+        while (ended := next_ended()) is not None:
             if ended[0] == child:
                 code = os.waitstatus_to_exitcode(ended[1])
                 _tell(b"exit %d\n" % code if code >= 0 else b"signal %d\n" % -code)
-                _end(confined)
+                _end(child, confined)
 
 
-def _next_ended() -> tuple[int, int] | None:
+def next_ended() -> tuple[int, int] | None:
+    """Reap one child that has ended; None where there is none."""
     try:
         pid, status = os.waitpid(-1, os.WNOHANG)
     except ChildProcessError:
@@ -148,15 +157,12 @@ def _obey(child: int, confined: bool) -> None:
     except OSError:
         words = b""
     if not words:
-        _end(confined)
+        _end(child, confined)
     for word in words.split():
         if word == b"sweep":
             _kill_descendants(child)
             continue
-        try:
-            os.killpg(child, int(word))
-        except ProcessLookupError:
-            pass
+        _signal_group(child, int(word))
 
 
 def _tell(line: bytes) -> None:
@@ -166,10 +172,18 @@ def _tell(line: bytes) -> None:
         pass  # nobody wants to know any more: the next poll says so
 
 
-def _end(confined: bool) -> None:
+def _end(child: int, confined: bool) -> None:
     if not confined:
+        _signal_group(child, _signal.SIGKILL)
         _kill_descendants()
     os._exit(0)
+
+
+def _signal_group(child: int, number: int) -> None:
+    try:
+        os.killpg(child, number)
+    except (ProcessLookupError, PermissionError):
+        pass
 
 
 def _kill_descendants(spared: int = 0) -> None:
@@ -182,7 +196,7 @@ def _kill_descendants(spared: int = 0) -> None:
                 except ProcessLookupError:
                     pass
         if not spared:
-            while _next_ended() is not None:
+            while next_ended() is not None:
                 pass
 
 

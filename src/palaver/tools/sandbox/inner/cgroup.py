@@ -52,21 +52,37 @@ class Group:
                 for limit, file in files.items():
                     _write(f"{folder}/{file}", str(limits[limit]))
             except OSError:
-                self.leave()
+                self.remove()
 
     def join(self) -> None:
         """Put this process into the groups."""
         for folder in self.folders:
             _write(f"{folder}/cgroup.procs", str(os.getpid()))
 
-    def leave(self) -> None:
-        """Remove the groups; that works once their processes are gone."""
+    def remove(self) -> bool:
+        """Remove the groups; say whether they are gone, as they are once their processes are."""
         for folder in self.folders[:]:
             try:
                 os.rmdir(folder)
-                self.folders.remove(folder)
-            except OSError:
+            except FileNotFoundError:
                 pass
+            except OSError:
+                continue
+            self.folders.remove(folder)
+        return not self.folders
+
+
+def tidy() -> None:
+    """Remove what launchers that were killed have left."""
+    for place, _ in places():
+        for name in os.listdir(place):
+            launcher = name[len("palaver-") :].partition("-")[0]
+            ours = name.startswith("palaver-") and launcher.isdigit()
+            if ours and not os.path.exists(f"/proc/{launcher}"):
+                try:
+                    os.rmdir(f"{place}/{name}")
+                except OSError:
+                    pass
 
 
 def _write(path: str, text: str) -> None:

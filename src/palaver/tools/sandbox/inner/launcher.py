@@ -30,39 +30,31 @@ _GRACE = 1.0  # seconds in which cells end by themselves
 
 def main(palaver: int) -> None:
     """Serve until `palaver`, a process id, has ended or closes the socket."""
-    os.setsid()
     linux = sys.platform == "linux"
     if linux:
         kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)  # cells whose parent was killed
     _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
-    wake_read, wake_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK) if linux else _pipe()
-    _signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-    _signal.signal(_signal.SIGCHLD, lambda *_: None)
+    wake = cell.wake_on_child()
     requests = _socket.socket(fileno=os.dup(0))
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     poll = select.poll()
     poll.register(requests, select.POLLIN)
-    poll.register(wake_read, select.POLLIN)
+    poll.register(wake, select.POLLIN)
     if linux:
         poll.register(os.pidfd_open(palaver), select.POLLIN)
         if os.getppid() != palaver:
             return
     cells: dict[int, Cell] = {}
+    emptied: list[cgroup.Group] = []  # groups to remove once their last process is reaped
+    cgroup.tidy()
     while True:
         for file, _ in poll.poll():
-            if file == wake_read:
-                os.read(wake_read, 4096)
-                _reap(cells)
+            if file == wake:
+                os.read(wake, 4096)
+                _reap(cells, emptied)
             elif file != requests.fileno() or not _serve(requests, cells):
-                _finish(cells)
+                _finish(cells, emptied)
                 return
-
-
-def _pipe() -> tuple[int, int]:
-    read, write = os.pipe()
-    os.set_blocking(read, False)
-    os.set_blocking(write, False)
-    return read, write
 
 
 class Cell:
@@ -150,26 +142,21 @@ def _own_namespaces(walls: Plan) -> None:
     kernel.prctl(kernel.PR_SET_PDEATHSIG, _signal.SIGKILL)  # a change of rights may clear it
 
 
-def _reap(cells: dict[int, Cell]) -> None:
-    while True:
-        try:
-            pid, _ = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:
-            return
-        if not pid:
-            return
-        if (ended := cells.pop(pid, None)) and ended.group:
-            ended.group.leave()
+def _reap(cells: dict[int, Cell], emptied: list[cgroup.Group]) -> None:
+    while (ended := cell.next_ended()) is not None:
+        if (gone := cells.pop(ended[0], None)) and gone.group:
+            emptied.append(gone.group)
+    emptied[:] = [group for group in emptied if not group.remove()]
 
 
-def _finish(cells: dict[int, Cell]) -> None:
+def _finish(cells: dict[int, Cell], emptied: list[cgroup.Group]) -> None:
     """Palaver is gone: give the cells a moment to see it, then kill what is left."""
     end = time.monotonic() + _GRACE
     while cells and time.monotonic() < end:
         time.sleep(0.01)
-        _reap(cells)
+        _reap(cells, emptied)
     for pid in cells:
         os.kill(pid, _signal.SIGKILL)
     while cells and time.monotonic() < end + _GRACE:
         time.sleep(0.01)
-        _reap(cells)
+        _reap(cells, emptied)
