@@ -76,7 +76,12 @@ class Canvas:
         output.cursor_backward(renderer._cursor_pos.x)
         output.cursor_up(renderer._cursor_pos.y)
         output.reset_attributes()
+        # Not from the first column on: tmux takes that, in the top row, for clearing the screen,
+        # and would keep what was drawn in its scrollback.
+        output.erase_end_of_line()
+        output.cursor_forward(1)
         output.erase_down()
+        output.cursor_backward(1)
         renderer._cursor_pos = Point(x=0, y=0)
         renderer._last_screen = None
         renderer._last_style = None
