@@ -197,6 +197,11 @@ def test_without_a_sandbox_auto_asks_before_it_runs_anything():
     assert isinstance(line("make", Rules("auto"), State(ROOT, sandboxed=False)), Ask)
 
 
+def test_a_folder_is_absolute():
+    with pytest.raises(ValueError, match="not absolute"):
+        State("project")
+
+
 def test_nobody_to_ask_is_a_no():
     verdict = line("make", Rules("ask"), State(ROOT, asks=False))
     assert isinstance(verdict, Deny)

@@ -46,6 +46,11 @@ class State(Struct, frozen=True):
     asks: bool = True
     sandboxed: bool = True
 
+    def __post_init__(self) -> None:
+        """Take no folder that is relative: by mistake everything would stand in it."""
+        if not self.root.startswith("/"):
+            raise ValueError(f"the folder {self.root!r} is not absolute")
+
 
 class Part(Struct, frozen=True):
     """One thing that a call would do.
