@@ -127,7 +127,8 @@ def test_text_and_calls(reply: str, want: list[object]) -> None:
         ("{}", "", "{}", "no name"),
         ("f(1)", "", "f(1)", "no name"),
         ("<function=f>", "", "<function=f>", "no name"),
-        ('[{"name": "f"}]', "", '[{"name": "f"}]', "no name"),
+        ('[{"name": "f"}]', "f", "{}", ""),
+        ('["f"]', "", '["f"]', "no name"),
     ],
 )
 def test_bodies(body: str, name: str, arguments: str, error: str) -> None:

@@ -18,6 +18,7 @@ _ESCAPE = re.compile(
 _CONTROL = {"n", "r", "t", "b", "f", '"', "\\", "/"}
 _NAMED = {"a": "\\u0007", "v": "\\u000b", "'": "'", "\n": ""}
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
+_PYTHON_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _WORDS = {"True": "true", "False": "false", "None": "null", "null": "null"}
 _LONGEST_ESCAPE = 10
 _LONGEST_NAME = 512
@@ -158,6 +159,8 @@ class LiteralCall:
             self._begin(json.dumps(word, ensure_ascii=False))
         elif word in _WORDS or word in ("true", "false") or _NUMBER.match(word):
             self._begin(_WORDS.get(word, word))
+        elif len(word) < 40 and self._style.opens == "(" and _PYTHON_NUMBER.match(word):
+            self._begin(json.dumps(float(word)))
         else:
             self._begin(json.dumps(word, ensure_ascii=False))
             if self._style.opens == "(":

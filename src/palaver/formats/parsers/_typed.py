@@ -10,6 +10,7 @@ from palaver.core.tool import ToolSpec
 
 ANY = frozenset({"null", "integer", "number", "boolean", "object", "array", "string"})
 _STRING = frozenset({"string"})
+_BOOLEAN = frozenset({"boolean"})
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -87,8 +88,12 @@ def typed(raw: str, allowed: frozenset[str]) -> str:
     text = raw.strip()
     if allowed == _STRING or (not text and "string" in allowed):
         return json.dumps(raw, ensure_ascii=False)
-    if text == "None" and "null" in allowed and allowed != ANY:
+    if text in ("null", "None") and (
+        ("null" in allowed and allowed != ANY) or "string" not in allowed
+    ):
         return "null"
+    if text in ("0", "1") and allowed == _BOOLEAN:
+        return "true" if text == "1" else "false"
     loose = () if "string" in allowed and allowed != ANY else (_words,)
     for made in (_json, *loose, _python, _unescaped):
         found = made(text)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, blank_end, starts
 from palaver.formats.parsers._call import CallWriter, Emit
-from palaver.formats.parsers._json_call import CUT_OFF
+from palaver.formats.parsers._json_call import CUT_OFF, problem
 from palaver.formats.parsers._typed import ANY, escaped, kinds, typed
 
 _FAR = 512  # characters in which the tags that are looked for must be complete
@@ -214,6 +214,10 @@ class XmlCall:
             self._write.argue(typed("".join(self._value), self._kinds))
 
     def _finish(self, error: str | None) -> None:
+        if not self._count and problem("".join(self._stray)) is None:
+            self._write.argue("".join(self._stray).strip())  # an object instead of tags
+            self._write.close(error)
+            return
         self._write.argue("}" if self._count else "{}")
         stray = " ".join("".join(self._stray).split())
         if stray and error is None:

@@ -15,8 +15,8 @@ class Granite3Parser(JsonListParser):
 
     BEGINS = ("<think>", "Here is my thought process:", "Here's my thought process:")
     ENDS = ("</think>", "Here is my response:", "Here's my response:")
-    OPENS = ("<|tool_call|>",)
-    DROPS = ("<response>", "</response>", "<|end_of_text|>")
+    OPENS = ("<|tool_call|>", "<tool_call>")
+    DROPS = ("</tool_call>", "<response>", "</response>", "<|end_of_text|>")
     TIGHT = True
 
 

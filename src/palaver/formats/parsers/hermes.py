@@ -12,8 +12,11 @@ import re
 from typing import ClassVar
 
 from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._call_list import CallList
 from palaver.formats.parsers._dialect import DialectParser, Reader
 from palaver.formats.parsers._json_call import JsonCall
+
+_LIST = re.compile(r"\[\s*\{")
 
 
 class HermesParser(DialectParser):
@@ -21,10 +24,15 @@ class HermesParser(DialectParser):
 
     OPENS: ClassVar[tuple[str, ...]] = ("<tool_call>",)
     TIGHT = True
-    LIKELY = re.compile(r"\{")
+    LIKELY = re.compile(rf"\{{|{_LIST.pattern}")
     CLOSE = "</tool_call>"
 
     def _reader(self, marker: str) -> Reader:
+        if _LIST.match(self._text, self._at):
+            return CallList(self._one, end=self.CLOSE)
+        return self._one("{")
+
+    def _one(self, first: str) -> Reader:
         return JsonCall(self._next(), self.CLOSE, self._emit)
 
     def _read(self) -> None:

@@ -21,7 +21,6 @@ class Llama3JsonParser(JsonListParser):
 
     OPENS = (_TAG, "{", "[")
     DROPS = ("<|eom_id|>", "<|eot_id|>")
-    BARE = ("{", "[")
     LIKELY = re.compile(
         r'(?:\{\s*)?"(?:type"\s*:\s*"function"\s*,\s*")?(?:name|function)"\s*:\s*"(?P<name>[^"\\]*)"\s*'
         r'(?:,\s*"(?:parameters|arguments)"\s*:|\})'
@@ -37,7 +36,7 @@ class Llama3JsonParser(JsonListParser):
 
     def _reader(self, marker: str) -> Reader:
         calls = CallList(self._one)
-        if marker in self.BARE:
+        if marker != _TAG:
             calls.read(marker, 0)
         return calls
 
