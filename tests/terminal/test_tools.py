@@ -277,3 +277,17 @@ def test_no_sandbox_is_said_loudly(tmp_path, place):
         terminal.line("/tools")
         terminal.wait("programs run in: NO SANDBOX")
         leave(terminal)
+
+
+def test_undo_puts_files_back(tmp_path, place):
+    with chat(tmp_path, *ALL, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(WRITE)
+        terminal.wait("may it run?")
+        terminal.line("y")
+        answered(terminal)
+        (made,) = written(place)
+        terminal.line("/undo")
+        terminal.wait(f"{made.name}: removed")
+        assert not made.exists()
+        leave(terminal)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -117,9 +119,13 @@ def test_a_swap_for_a_link_while_it_works_leads_nowhere(root, tmp_path):
     def swap() -> None:
         while not over.is_set():
             (root / "sub").rename(root / "kept")
-            (root / "sub").symlink_to(outside)
-            (root / "sub").unlink()
-            (root / "kept").rename(root / "sub")
+            with suppress(FileExistsError):  # a write made the folder anew meanwhile
+                (root / "sub").symlink_to(outside)
+                (root / "sub").unlink()
+            while (root / "kept").exists():
+                shutil.rmtree(root / "sub", ignore_errors=True)
+                with suppress(OSError):
+                    (root / "kept").rename(root / "sub")
 
     thread = threading.Thread(target=swap)
     thread.start()

@@ -88,10 +88,12 @@ class Worker:
                         call.call, "not run: what it would do has changed since it was allowed"
                     )
                     continue
-                await self._log.append(CallStarted(call.call.id, call.call.name))
-                self._front.show([ToolStarted(call.call)])
                 run = _Run(call.call, self._front)
                 context = await self._context(run.emit)
+                changes = await self._shop.tools.changes(call.call, context)
+                root = str(self._shop.root) if changes else ""
+                await self._log.append(CallStarted(call.call.id, call.call.name, root, changes))
+                self._front.show([ToolStarted(call.call)])
                 running[asyncio.create_task(self._shop.tools.run(call.call, context))] = run
             while running:
                 await self._unless_halted(running)

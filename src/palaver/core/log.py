@@ -48,12 +48,25 @@ class Approval(Struct, frozen=True, tag="approval", omit_defaults=True):
     reason: str = ""
 
 
-class CallStarted(Struct, frozen=True, tag="started"):
+class FileChange(Struct, frozen=True, omit_defaults=True):
+    """What becomes of a file: `before` are its bytes, None where there is none; `after` names
+    the new ones ("" for none). `kept` is False where it holds too much to be kept here."""
+
+    path: str
+    before: bytes | None = None
+    after: str = ""
+    mode: int = 0
+    kept: bool = True
+
+
+class CallStarted(Struct, frozen=True, tag="started", omit_defaults=True):
     """The call `call_id` of the newest answer is about to run; its result follows, or the
-    program ended while it ran."""
+    program ended while it ran. `changes` is what it will make of files below `root`."""
 
     call_id: str
     name: str
+    root: str = ""
+    changes: tuple[FileChange, ...] = ()
 
 
 Entry = Message | Notice | Compaction | Approval | CallStarted

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from msgspec import Struct
 
+from palaver.core.log import FileChange
 from palaver.core.messages import ToolCall, ToolResult
 from palaver.core.process import Sandbox
 
@@ -48,6 +49,9 @@ class ToolContext:
     network: bool = False
 
 
+Changed = tuple[str, bytes | None, bytes | None]
+
+
 class Tool(Protocol):
     """Something that a model may call. A file in `palaver.tools` ends in `TOOL = ...`."""
 
@@ -63,6 +67,14 @@ class Tool(Protocol):
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return what will happen, whole and exactly, for the user who is asked: a command, a
         diff. Raises ToolError where the call would fail anyway."""
+
+
+@runtime_checkable
+class Changing(Protocol):
+    """A tool that knows before it runs what it will make of which files."""
+
+    async def changes(self, arguments: dict[str, Any], ctx: ToolContext) -> list[Changed]:
+        """Return the path, the old and the new content of each file; None is no file."""
 
 
 class Allow(Struct, frozen=True, tag="allow"):
@@ -119,6 +131,9 @@ class Toolbox(Protocol):
 
     async def preview(self, call: ToolCall, ctx: ToolContext) -> Preview:
         """Return what a call would do, whole. Raises ToolError where it would fail anyway."""
+
+    async def changes(self, call: ToolCall, ctx: ToolContext) -> tuple[FileChange, ...]:
+        """Return what a call will make of files, as far as that is known before it runs."""
 
     def remember(self, call: ToolCall, *, always: bool) -> str | None:
         """Allow a call from now on, for the session or for ever; return the rule, if there is

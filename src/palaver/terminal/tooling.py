@@ -15,12 +15,12 @@ from palaver.chat.run import run_turn, take
 from palaver.chat.work import Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.log import Row
+from palaver.core.log import CallStarted, Row
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import spoken
-from palaver.tools import chosen, toolbox
+from palaver.tools import chosen, restore, toolbox
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -131,6 +131,17 @@ class Tooling:
         if open_calls(self._chat.conversation.rows):
             front = Front(lambda _events: None)
             await Worker(self._chat.conversation, self.shop, front).close(_LEFT)
+
+    def restore(self, undone: list[Row]) -> list[str]:
+        """Put the files back that undone calls changed; return what was done, a line a file."""
+        lines: list[str] = []
+        for row in reversed(undone):
+            entry = row.entry
+            if isinstance(entry, CallStarted) and entry.changes:
+                lines += restore.restore(Path(entry.root), entry.changes)
+            elif isinstance(entry, CallStarted) and entry.name in chosen.PROGRAMS:
+                lines.append(f"what {entry.name} did is not undone")
+        return list(dict.fromkeys(lines))
 
     def waits(self) -> bool:
         """Say whether the log ends with calls that have no result."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from palaver.core.tool import ToolContext, ToolError, ToolSpec
+from palaver.core.tool import Changed, ToolContext, ToolError, ToolSpec
 from palaver.tools.patch import PatchError, Plan, apply, plan, unified
 
 
@@ -32,6 +32,11 @@ class ApplyPatch:
             return apply(planned)
         except PatchError as error:
             raise ToolError(f"error: {error}") from None
+
+    async def changes(self, arguments: dict[str, Any], ctx: ToolContext) -> list[Changed]:
+        """Return what each file holds before and after."""
+        planned = await _planned(arguments, ctx)
+        return [(change.path, change.old, change.new) for change in planned.changes]
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return the diff, with what fitted only loosely above it."""

@@ -203,10 +203,19 @@ def held(root: Path, path: str, most: int) -> bytes | None:
         return file.read(most + 1)
 
 
-def write(root: Path, path: str, data: bytes) -> None:
+def remove(root: Path, path: str) -> None:
+    """Remove a file. Raises ToolError."""
+    with folder_of(root, path) as (folder, name):
+        if _regular(folder, name, path):
+            os.unlink(name, dir_fd=folder)
+            os.fsync(folder)
+
+
+def write(root: Path, path: str, data: bytes, *, mode: int | None = None) -> None:
     """Put `data` in the place of a file, whole or not at all; its mode and owner stay.
 
-    The folders on the way are made. On disk when this returns. Raises ToolError.
+    `mode` is that of a file where there was none. The folders on the way are made. On disk when
+    this returns. Raises ToolError.
     """
     with folder_of(root, path, make=True) as (folder, name):
         old = _regular(folder, name, path)
@@ -218,6 +227,8 @@ def write(root: Path, path: str, data: bytes) -> None:
                     with suppress(PermissionError):
                         os.fchown(file.fileno(), old.st_uid, old.st_gid)
                     os.fchmod(file.fileno(), stat.S_IMODE(old.st_mode))
+                elif mode is not None:
+                    os.fchmod(file.fileno(), mode)
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())

@@ -10,10 +10,12 @@ from typing import Any
 
 from palaver.core import scan
 from palaver.core.errors import PalaverError
+from palaver.core.log import FileChange
 from palaver.core.messages import ToolCall, ToolResult
 from palaver.core.process import Sandbox
 from palaver.core.tool import (
     Allow,
+    Changing,
     Deny,
     Preview,
     Tool,
@@ -22,6 +24,7 @@ from palaver.core.tool import (
     ToolSpec,
     Verdict,
 )
+from palaver.tools import restore
 from palaver.tools.arguments import problem
 from palaver.tools.guard import Guard
 
@@ -77,6 +80,17 @@ class Box:
         ctx = replace(ctx, sandbox=self._sandbox, network=verdict.network)
         text = await self._tools[call.name].preview(parsed(call), ctx)
         return self._guard.preview(call, text, verdict) if self._guard else Preview(text)
+
+    async def changes(self, call: ToolCall, ctx: ToolContext) -> tuple[FileChange, ...]:
+        """Return what a call will make of files, as far as that is known before it runs."""
+        tool = self._tools[call.name]
+        if not isinstance(tool, Changing):
+            return ()
+        try:
+            found = await tool.changes(parsed(call), ctx)
+            return tuple(restore.change(ctx.root, *one) for one in found)
+        except ToolError:
+            return ()  # the call will say why it can't be done
 
     def remember(self, call: ToolCall, *, always: bool) -> str | None:
         """Allow a call from now on, see `Guard.remember`."""

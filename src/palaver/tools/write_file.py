@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from palaver.core.tool import ToolContext, ToolError, ToolSpec
+from palaver.core.tool import Changed, ToolContext, ToolError, ToolSpec
 from palaver.tools import files
 from palaver.tools.patch.diff import difference
 
@@ -29,6 +29,12 @@ class WriteFile:
         path, data = str(arguments["path"]), _data(arguments)
         files.write(ctx.root, path, data)
         return f"wrote {len(data)} bytes to {path}"
+
+    async def changes(self, arguments: dict[str, Any], ctx: ToolContext) -> list[Changed]:
+        """Return what the file holds before and after."""
+        path = str(arguments["path"])
+        held = files.held(ctx.root, path, _MOST)
+        return [("/".join(files.parts_of(ctx.root, path)), held, _data(arguments))]
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return the difference to what the file holds."""
