@@ -41,7 +41,7 @@ from support import (
 
 FULL = 2000
 _LONG = 30  # entries
-# The program's own rows below an answer; the second ones are where they wrap.
+# The program's own rows below an answer.
 _NOT_SAID = re.compile(
     r"^(reading|loading the model|queued:|sent and not stored|.*\d+ reused, \d+ read( |$)"
     r"|(stopped|the answer was empty); nothing was answered|.*takes it back$)"
@@ -188,10 +188,13 @@ def below(rows: list[str], text: str) -> list[str] | None:
     if at is None or not any(row.startswith(PROMPT.rstrip()) for row in rows[at + 1 :]):
         return None  # it still stands in the input line
     found: list[str] = []
+    wrapped = False
     for row in rows[at + 1 :]:
         if row.startswith(PROMPT.rstrip()):
             break
-        if not _NOT_SAID.match(row.strip()):
+        if wrapped or _NOT_SAID.match(row.strip()):
+            wrapped = len(row) >= COLUMNS - 1  # the next row ends it
+        else:
             found.append(row)
     return found
 
