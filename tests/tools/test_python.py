@@ -160,6 +160,16 @@ def test_input_is_at_its_end(talk):
     assert talk("input()")[0].endswith("EOFError: EOF when reading a line\n")
 
 
+def test_variables_outlive_an_event_loop(tmp_path):
+    available("namespaces")
+    sandbox = open_sandbox(Policy(root=tmp_path), environment=dict(os.environ))
+    context = ToolContext(tmp_path, lambda _: None, {}.__getitem__, sandbox)
+    tool = Python()
+    assert asyncio.run(tool.call({"code": "x = 9"}, context)) == "(no output)"
+    assert asyncio.run(tool.call({"code": "x"}, context)) == "9\n"
+    asyncio.run(sandbox.close())
+
+
 def test_cancelling_ends_the_code_and_what_it_started(tmp_path):
     available("namespaces")
 

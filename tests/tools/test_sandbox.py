@@ -233,6 +233,25 @@ def test_where_nothing_works_the_tool_refuses_and_says_what_to_do(tmp_path):
     assert sandbox.describe() == "no sandbox can be had here"
 
 
+def test_in_a_place_without_namespaces_it_refuses(tmp_path):
+    """In the sandbox itself there are none to be had, with bubblewrap and without."""
+    code = (
+        "import asyncio, os, pathlib\n"
+        "from palaver.tools.sandbox.policy import Policy\n"
+        "from palaver.tools.sandbox.sandbox import open_sandbox\n"
+        "box = open_sandbox(Policy(root=pathlib.Path.cwd()), environment=dict(os.environ))\n"
+        "try:\n    asyncio.run(box.start(['true'], pathlib.Path.cwd()))\n"
+        "except Exception as error:\n    print(type(error).__name__, error)\n"
+        "asyncio.run(box.close())\n"
+    )
+    available("namespaces")
+    argv = [sys.executable, "-I", "-c", code]
+    output, _ = asyncio.run(run(tmp_path, "namespaces", argv))
+    assert output.startswith("UserError No sandbox can be had here")
+    assert "namespaces: " in output
+    assert "--no-sandbox" in output
+
+
 def test_a_sandbox_that_does_not_come_up_is_not_used(tmp_path):
     available("namespaces")
     broken = tmp_path / "bwrap"

@@ -26,22 +26,6 @@ class NotStartedError(Exception):
         self.fits = fits
 
 
-async def readable(file: int) -> None:
-    """Wait until something can be read."""
-    loop = asyncio.get_running_loop()
-    ready: asyncio.Future[None] = loop.create_future()
-
-    def now() -> None:
-        if not ready.done():
-            ready.set_result(None)
-
-    loop.add_reader(file, now)
-    try:
-        await ready
-    finally:
-        loop.remove_reader(file)
-
-
 class Cell:
     """A program that runs (`palaver.core.process.Process`)."""
 
@@ -60,6 +44,7 @@ class Cell:
         self._exit: Exit | None = None
         self._over = False
         self._one_reader = asyncio.Lock()
+        self._waits: dict[int, asyncio.Future[None]] = {}
 
     async def __aenter__(self) -> Self:
         """Return itself."""
@@ -95,12 +80,27 @@ class Cell:
             why = (await self.read()).decode("utf-8", "replace").strip()
         raise NotStartedError(why or "it ended at once", fits=kind == "error")
 
+    async def _readable(self, file: int) -> None:
+        """Wait until something can be read, or the file is closed."""
+        loop = asyncio.get_running_loop()
+        ready = self._waits.get(file)
+        if ready is None or ready.get_loop() is not loop:
+            ready = self._waits[file] = loop.create_future()
+            loop.add_reader(file, self._wake, file)
+        await asyncio.shield(ready)
+
+    def _wake(self, file: int) -> None:
+        ready = self._waits.pop(file, None)
+        if ready and not ready.get_loop().is_closed():
+            ready.get_loop().remove_reader(file)
+            ready.set_result(None)
+
     async def _line(self) -> bytes:
         while b"\n" not in self._said and not self._over:
             try:
                 more = self._control.recv(4096)
             except BlockingIOError:
-                await readable(self._control.fileno())
+                await self._readable(self._control.fileno())
                 continue
             except OSError:
                 more = b""
@@ -115,7 +115,7 @@ class Cell:
             try:
                 return os.read(self._output, _PIECE)
             except BlockingIOError:
-                await readable(self._output)
+                await self._readable(self._output)
         return b""
 
     def drain(self) -> bytes:
@@ -170,6 +170,8 @@ class Cell:
 
     def close(self) -> None:
         """Let go of the files; the cell then ends by itself."""
+        for file in list(self._waits):
+            self._wake(file)
         self._control.close()
         self.channel.close()
         if self._output >= 0:
