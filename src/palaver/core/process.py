@@ -44,7 +44,7 @@ class Process(Protocol):
     def signal(self, number: int) -> None:
         """Send a signal to the program and its process group."""
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """End everything that the program has started, but not itself."""
 
     async def kill(self) -> None:

@@ -72,7 +72,7 @@ class Interpreter:
         process.signal(signal.SIGINT)
         done, _ = await asyncio.wait([replied], timeout=_GRACE)
         if done and replied.result():
-            process.sweep()
+            await process.sweep()
         else:
             await self.end()
 

@@ -141,10 +141,13 @@ class Cell:
         with suppress(OSError):
             self._control.send(b"%d\n" % number)
 
-    def sweep(self) -> None:
+    async def sweep(self) -> None:
         """End everything that the program has started, but not itself."""
-        with suppress(OSError):
-            self._control.send(b"sweep\n")
+        async with self._one_reader:
+            with suppress(OSError):
+                self._control.send(b"sweep\n")
+            if self._exit is None and (line := await self._line()) != b"swept":
+                self._exit = _exit(line)
 
     async def kill(self) -> None:
         """End it and everything that it started; safe to call twice."""

@@ -7,7 +7,7 @@ only watches, and kills what descends from it.
 
 Control socket: it reads the walls (length, marshal) and builds them, writes "fit" or "unfit TEXT";
 reads the command, perhaps much later, writes "ready" or "error TEXT"; then it reads a signal number
-a line, or "sweep" to end all but the command itself, and writes "exit N" or "signal N".
+a line, or "sweep" to end all but the command itself ("swept"), and writes "exit N" or "signal N".
 """
 
 from __future__ import annotations
@@ -161,6 +161,7 @@ def _obey(child: int, confined: bool) -> None:
     for word in words.split():
         if word == b"sweep":
             _kill_descendants(child)
+            _tell(b"swept\n")
             continue
         _signal_group(child, int(word))
 
