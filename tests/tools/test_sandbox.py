@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -271,6 +272,14 @@ def test_a_sandbox_that_does_not_come_up_is_not_used(tmp_path):
     assert asyncio.run(go(["bubblewrap", "namespaces"])).startswith("own namespaces")
     with pytest.raises(UserError, match="no namespaces for you"):
         asyncio.run(go(["bubblewrap"]))
+
+
+def test_what_runs_around_a_program_starts_light():
+    code = f"import sys; sys.path[:0] = [{bubblewrap.INNER!r}]; from inner import cell, launcher"
+    code += "; print(*{'typing', 'json', 'enum', 're', 'palaver', 'contextlib'} & set(sys.modules))"
+    argv = [sys.executable, "-I", "-S", "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
+    assert done.stdout == "\n"
 
 
 def test_bubblewrap_drops_every_right_and_is_process_one():
