@@ -23,6 +23,7 @@ from palaver.core import scan
 from palaver.core.errors import UserError
 from palaver.core.events import CallParsed
 from palaver.core.messages import ToolCall
+from palaver.core.tool import ToolSpec
 from palaver.engines.llama_cpp.describe import describe
 from palaver.formats import testing
 from palaver.formats.parsers._base import whole
@@ -297,6 +298,43 @@ def test_tags_within_a_value_are_the_values(value_text: str) -> None:
 def test_a_value_without_its_closing_tag_ends_with_the_call(behind: str) -> None:
     reply = f"<tool_call>f<arg_key>a</arg_key><arg_value>b</tool_call>{behind}"
     assert calls("glm", reply)[0] == ("f", {"a": "b"}, None)
+
+
+@pytest.mark.parametrize("value_text", ["it's", "a 'b' c", 'say "x"', "print('<b>')\nprint('x')"])
+def test_quotes_that_lfm2_does_not_escape(value_text: str) -> None:
+    reply = f"<|tool_call_start|>[f(a='{value_text}', b=1), f(a='x')]<|tool_call_end|>"
+    want = [("f", {"a": value_text, "b": 1}, None), ("f", {"a": "x"}, None)]
+    assert calls("lfm2", reply) == want
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "want"),
+    [
+        # what no text may be is null or a boolean; what a tool doesn't know is text
+        ("qwen3_coder", "<parameter=b>\nnull\n</parameter>", {"b": None}),
+        ("qwen3_coder", "<parameter=a>\nnull\n</parameter>", {"a": "null"}),
+        ("qwen3_coder", "<parameter=c>\n1\n</parameter>", {"c": True}),
+        ("qwen3_coder", "<parameter=d>\nNone\n</parameter>", {"d": None}),
+        ("qwen3_coder", "<parameter=z>\n5\n</parameter>", {"z": "5"}),
+        ("qwen3_coder", '{"a": "b"}\n', {"a": "b"}),
+    ],
+)
+def test_values_are_typed_by_the_schema(name: str, reply: str, want: Any) -> None:
+    properties = {
+        **TOOLS[0].parameters["properties"],
+        "c": {"type": "boolean"},
+        "d": {"type": ["string", "null"]},
+    }
+    tools = [ToolSpec("f", "", {"type": "object", "properties": properties})]
+    reply = f"<tool_call>\n<function=f>\n{reply}\n</function>\n</tool_call>"
+    assert calls(name, reply, tools=tools) == [("f", want, None)]
+
+
+def test_llama_calls_behind_words() -> None:
+    reply = 'Here: {"name": "f", "parameters": {"a": 1}} So.'
+    assert calls("llama3_json", reply, tools=TOOLS) == [("f", {"a": 1}, None)]
+    for reply in ('Here: {"name": "g", "parameters": {}}', 'Here: {"name": "f"} {"name": "f"'):
+        assert calls("llama3_json", reply, tools=TOOLS) == []
 
 
 def test_arguments_come_as_they_are_written() -> None:

@@ -21,6 +21,7 @@ _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
 _PYTHON_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
 _WORDS = {"True": "true", "False": "false", "None": "null", "null": "null"}
 _LONGEST_ESCAPE = 10
+_FOLLOWS = re.compile(r"\s{0,16}(?:([,\]}:])|\)\s{0,16}([,;\]<])?)?")
 _LONGEST_NAME = 512
 
 
@@ -28,7 +29,8 @@ class Style(NamedTuple):
     """How a dialect writes values.
 
     `opens` is the bracket behind the name; `quotes` are the texts that a string stands in, of
-    which those in `plain` know no backslash; `word` matches a bare word.
+    which those in `plain` know no backslash; `word` matches a bare word. `loose`: a quote is one
+    of the string's characters unless something follows it that may follow a string.
     """
 
     opens: str
@@ -36,9 +38,11 @@ class Style(NamedTuple):
     plain: tuple[str, ...]
     word: re.Pattern[str]
     prefix: str = ""
+    loose: bool = False
 
 
 PYTHON = Style("(", ("'''", '"""', "'", '"'), (), re.compile(r"[^\s\[\]{}(),:='\"]+"))
+LOOSE_PYTHON = PYTHON._replace(loose=True)
 
 
 class LiteralCall:
@@ -179,9 +183,16 @@ class LiteralCall:
             return self._escaped(text, slash, last)
         if end >= 0:
             self._text(text[at:end])
+            behind = end + len(self._quote)
+            follows = _FOLLOWS.match(text, behind) if self._style.loose and not last else None
+            if follows and not (follows[1] or follows[2]):
+                if follows.end() == len(text):
+                    return end  # it is not seen yet what follows
+                self._text(self._quote)
+                return behind
             self._write.argue('"')
             self._step = self._value
-            return end + len(self._quote)
+            return behind
         stop = len(text)
         for size in range(1, len(self._quote)):
             if not last and text.endswith(self._quote[:size]):

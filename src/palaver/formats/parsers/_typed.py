@@ -15,10 +15,16 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def kinds(tool: ToolSpec | None, key: str) -> frozenset[str]:
-    """Return the types of JSON that the parameter `key` may have; all where none is said."""
-    properties = tool.parameters.get("properties") if tool else None
+    """Return the types of JSON that the parameter `key` may have; all where none is said.
+
+    A key that a tool does not know is a text.
+    """
+    root = tool.parameters if tool else {}
+    properties = root.get("properties")
     schema = properties.get(key) if isinstance(properties, dict) else None
-    return _kinds(schema, tool.parameters if tool else {}, 0)
+    if schema is None and properties and not root.get("additionalProperties"):
+        return _STRING
+    return _kinds(schema, root, 0)
 
 
 def schema_kinds(schema: Any, root: dict[str, Any]) -> frozenset[str]:

@@ -1,7 +1,7 @@
 """LFM2: `<|tool_call_start|>[f(a=1), g(b='x')]<|tool_call_end|>`, calls as Python writes them.
 
 Source: https://huggingface.co/LiquidAI/LFM2-1.2B, README. The models write JSON objects there
-too where a system prompt asks for them.
+too where a system prompt asks for them; the templates escape no quotes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._call_list import CallList
 from palaver.formats.parsers._dialect import DialectParser, Reader
 from palaver.formats.parsers._json_call import JsonCall
-from palaver.formats.parsers._literal_call import LiteralCall
+from palaver.formats.parsers._literal_call import LOOSE_PYTHON, LiteralCall
 
 _END = "<|tool_call_end|>"
 
@@ -43,7 +43,7 @@ class Lfm2Parser(DialectParser):
     def _one(self, first: str) -> Reader:
         if first == "{":
             return JsonCall(self._next(), _END, self._emit)
-        return LiteralCall(self._next(), self._emit, end=_END)
+        return LiteralCall(self._next(), self._emit, LOOSE_PYTHON, _END)
 
 
 PARSER = Lfm2Parser

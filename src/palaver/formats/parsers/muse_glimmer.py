@@ -18,7 +18,7 @@ _SHAPE = invoke_shape("atem:")
 _START = "<|start|>"
 _MESSAGE = "<|message|>"
 _FAR = 256
-_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=(?P<to>[^\s<>]*))?\s*")
+_HEADER = re.compile(r"\s*(?:assistant)?\s*(?:to=(?P<to>[A-Za-z0-9_.*-]*))?\s*")
 _BEGUN = re.compile(r"\s*(?:a[sitan]*)?\s*(?:t|to|to=[^\s<>]*)?\s*(?:<[|mesag]*)?")
 
 
