@@ -59,8 +59,10 @@ def capture(
             elif len(numbers) == 1:
                 say(f"session {session}: nothing to write: a record needs two messages")
         if output and len(numbers) > 1:
-            say(f"{output}: {written} of {len(numbers)} conversations written, the others were"
-                " there already or have nothing to write")
+            say(
+                f"{output}: {written} of {len(numbers)} conversations written, the others were"
+                " there already or have nothing to write"
+            )
 
 
 COMMAND = capture
