@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from palaver.cli.ask import compose
+from palaver.cli.flags import asks, read, with_tools
 from palaver.core.errors import UserError
 
 PALAVER = str(Path(sys.executable).with_name("palaver"))
@@ -39,6 +40,33 @@ def test_an_answer_goes_to_the_pipe_and_nothing_else(env):
     assert done.stderr == ""
     again = run(env, "-p", "Hello!", "--temperature", "0")
     assert again.stdout == done.stdout
+
+
+def test_p_with_a_text_behind_it_asks(env):
+    assert asks(["-p", "what is in ./src?"])
+    assert read(["-p", "what is in ./src?"]) is None
+    assert not asks(["-p"])
+    assert not asks(["-p", "--no-save"])
+    assert with_tools(read(["-p", "-a", "--no-save"])) == {
+        "tools": "auto,python,apply_patch",
+        "no_save": True,
+    }
+    assert with_tools(read(["-p", "--no-tools"])) == {"tools": "off"}
+    assert with_tools(read(["--tools", "shell", "-a"])) == {"tools": "shell,apply_patch"}
+
+
+def test_nobody_at_a_terminal_is_asked_and_nothing_is_changed(env, tmp_path):
+    question = "write 'hello' to greeting.txt"
+    tools = "shell,read_file,list_files,write_file,search_files"
+    given = ("ask", question, "--temperature", "0", "--no-save", "--tools", tools)
+    done = run(env, *given, cwd=tmp_path)
+    assert "nobody is there to be asked" in done.stderr
+    assert not list(tmp_path.iterdir())
+    done = run(env, *given, "--consent", "auto", cwd=tmp_path)
+    assert "wrote 5 bytes" in done.stderr
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["hello"]
+    done = run(env, *given, "--consent", "maybe", cwd=tmp_path)
+    assert (done.returncode, "there is no preset" in done.stderr) == (2, True)
 
 
 def test_json_is_an_event_a_line_and_its_deltas_are_the_answer(env):

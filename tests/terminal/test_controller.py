@@ -66,6 +66,12 @@ class Notes:
     def changed(self) -> None:
         """Nothing is drawn."""
 
+    def typed(self) -> str | None:
+        """Nobody types."""
+
+    sent = changed
+    asks = False
+
 
 @asynccontextmanager
 async def chatting(home: Path, monkeypatch: Any, **flags: Any) -> AsyncIterator[Controller]:

@@ -291,3 +291,28 @@ def test_undo_puts_files_back(tmp_path, place):
         terminal.wait(f"{made.name}: removed")
         assert not made.exists()
         leave(terminal)
+
+
+def test_plain_lines_ask_too(tmp_path, place):
+    with chat(tmp_path, *ALL, "--plain") as terminal:
+        terminal.wait("you>")
+        terminal.line(WRITE)
+        terminal.wait("may it run?")
+        terminal.line("perhaps")
+        terminal.line("y")
+        terminal.wait("reused,")
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+    assert [path.read_text() for path in written(place)] == ["hello"]
+
+
+def test_a_resumed_session_shows_its_calls(tmp_path, place):
+    with chat(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("list the files")
+        answered(terminal)
+        leave(terminal)
+    with chat(tmp_path, "--resume", "last", columns=100) as terminal:
+        terminal.wait("[result] list_files")
+        assert "[call] list_files({})" in terminal.rows()
+        leave(terminal)

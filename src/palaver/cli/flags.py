@@ -130,8 +130,15 @@ def could_be_model(word: str) -> bool:
     )
 
 
+def asks(argv: list[str]) -> bool:
+    """Say whether `-p` stands for `ask`, as in `palaver -p "what is this?"`: a text follows."""
+    return argv[:1] == ["-p"] and len(argv) > 1 and not argv[1].startswith("-")
+
+
 def read(argv: list[str]) -> dict[str, Any] | None:
     """Return the values of the flags in `argv`, or None where click has to look at them."""
+    if asks(argv):
+        return None
     by_name = {name: flag for flag in FLAGS for name in flag.names}
     values: dict[str, Any] = {}
     rest = iter(argv)

@@ -10,7 +10,7 @@ import click
 
 from palaver import __version__
 from palaver.cli._help import ABOUT, subcommands, text
-from palaver.cli.flags import could_be_model
+from palaver.cli.flags import asks, could_be_model
 from palaver.cli.main import report
 from palaver.core.errors import PalaverError
 from palaver.core.scan import load
@@ -67,7 +67,7 @@ def cli() -> None:
 
 def _as_chat(argv: list[str]) -> list[str]:
     """Put in the subcommand that a bare `palaver` means."""
-    if argv[:1] == ["-p"]:
+    if asks(argv):
         return ["ask", *argv[1:]]
     if argv and (argv[0] in subcommands() or argv[0] in ("-h", "--help", "--version")):
         return argv

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from palaver.core.errors import UserError
 from palaver.core.log import Row
-from palaver.core.messages import Message
+from palaver.core.messages import Message, ToolResult
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.listing import Session
 from palaver.sessions.query import fetch_one
@@ -81,10 +81,20 @@ def recap(rows: Sequence[Row]) -> str:
     shown = said[-_RECAP:]
     lines = [f"... {plural(len(said) - len(shown), 'earlier message')}"] if shown != said else []
     for message in shown:
-        text = visible(message.text).splitlines() or [""]
+        text = visible(_told(message)).splitlines() or [""]
         head = "you> " if message.role == "user" else ""
         lines.append(head + text[0])
         lines += text[1:_LINES]
         if len(text) > _LINES:
             lines.append(f"... {plural(len(text) - _LINES, 'more line')}")
     return "\n".join(lines) or "nothing was said in it yet"
+
+
+def _told(message: Message) -> str:
+    """Write a message's text, its calls and results on lines of their own."""
+    lines = [message.text] if message.text else []
+    lines += [f"[call] {call.name}({call.arguments})" for call in message.calls]
+    for part in message.parts:
+        if isinstance(part, ToolResult):
+            lines.append(f"[result] {part.name}{' failed' if part.failed else ''}\n{part.text}")
+    return "\n".join(lines)
