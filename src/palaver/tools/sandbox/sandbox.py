@@ -23,6 +23,7 @@ from palaver.tools.sandbox.process import Cell, NotStartedError
 from palaver.tools.sandbox.view import landlock_paths, view, writable
 
 _MOMENT = 0.2
+_EVERYWHERE = ("RLIMIT_CORE", "RLIMIT_DATA", "RLIMIT_FSIZE")  # what macOS has, too
 _HOW = {
     "linux": "Install bubblewrap (`apt install bubblewrap`, `dnf install bubblewrap`), or allow "
     "user namespaces (`sysctl kernel.unprivileged_userns_clone=1`, "
@@ -181,8 +182,11 @@ class OpenSandbox:
         return {"argv": words, "cwd": os.path.realpath(cwd), "env": given | environment}
 
     def _walls(self, kind: Kind, policy: Policy) -> Walls:
-        if kind not in ("bubblewrap", "namespaces"):
+        if kind == "none":
             return Walls({"kind": kind, "group": {}}, {}, ())
+        if kind == "seatbelt":
+            everywhere = [one for one in rlimits(policy.limits) if one[0] in _EVERYWHERE]
+            return Walls({"kind": kind, "group": {}}, {"limits": everywhere}, ())
         limits, seen = policy.limits, view(policy, self._home)
         request: dict[str, Any] = {
             "kind": kind,

@@ -65,15 +65,20 @@ def fail(text: str, kind: bytes = b"unfit") -> None:
 
 def confine(walls: Plan) -> None:
     """Take every right from this process that the walls don't leave it. Raises OSError."""
-    for name, value in walls["limits"]:
-        what = getattr(resource, name)
-        hard = resource.getrlimit(what)[1]
-        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(what, (least, least))
+    limit(walls["limits"])
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
     landlock.restrict(walls["writable"])
     seccomp.install()
+
+
+def limit(limits: list[tuple[str, int]]) -> None:
+    """Set caps for this process and all that it starts; what is lower already stays."""
+    for name, value in limits:
+        what = getattr(resource, name)
+        hard = resource.getrlimit(what)[1]
+        least = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(what, (least, least))
 
 
 def run(*, confined: bool) -> None:

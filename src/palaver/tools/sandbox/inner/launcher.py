@@ -119,6 +119,8 @@ def _start_cell(request: Plan, files: list[int], group: cgroup.Group | None) -> 
             os.execv(request["argv"][0], request["argv"])
         if request["kind"] == "namespaces":
             _own_namespaces(cell.read_plan())
+        elif request["kind"] == "seatbelt":
+            cell.limit(cell.read_plan()["limits"])
         elif sys.platform == "linux":
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         cell.run(confined=request["kind"] == "namespaces")
