@@ -200,6 +200,23 @@ def test_thinking(reply: str, opened: bool, want: list[object]) -> None:
         assert joined(whole(ThinkParser(opened=opened), [reply])) == want
 
 
+@pytest.mark.parametrize(
+    ("reply", "opened", "want"),
+    [
+        (f"hm\n{CALL}", True, [thought(f"hm\n{CALL}"), F_A1]),
+        (f"<think>hm{CALL}\n", False, [thought(f"hm{CALL}\n"), F_A1]),
+        (f"hm{CALL}</think>", True, [thought(f"hm{CALL}")]),  # closed: only thought of
+        (f"hm{CALL}or not", True, [thought(f"hm{CALL}or not")]),
+        (f"hm{CALL[:-20]}", True, [thought(f"hm{CALL[:-20]}")]),
+    ],
+)
+def test_calls_in_reasoning(reply: str, opened: bool, want: list[object]) -> None:
+    for chunks in ([reply], list(reply)):
+        assert joined(whole(HermesParser(opened=opened), chunks)) == want
+    other = HermesParser(opened=True, tools=[ToolSpec("g", "", {})])
+    assert joined(whole(other, [f"hm{CALL}"])) == [thought(f"hm{CALL}")]
+
+
 def test_what_is_certain_comes_at_once() -> None:
     parser = HermesParser()
     assert parser.feed("Hello <") == [TextDelta("Hello")]

@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from palaver.core.events import TextDelta
+from palaver.core.events import CallDelta, CallParsed, TextDelta
 from palaver.core.tool import ToolSpec
-from palaver.formats.parsers._base import Markers, blank_end, starts
+from palaver.formats.parsers._base import Markers, blank_end, starts, whole
 from palaver.formats.parsers.think import ThinkParser
 
 NEAR = 256  # characters in which a tag that nothing like a call follows must close to be one
@@ -63,6 +63,7 @@ class DialectParser(ThinkParser):
         super().__init__(opened=opened, tools=tools)
         self._calls = 0
         self._inner = False  # within a section
+        self._thoughts: list[str] = []
         self._spoke = False  # text that is no white space has come
         self._tag = ""  # an opening tag while it may be text
         self._gaps: list[str] = []  # white space while it may belong to a tag
@@ -72,6 +73,10 @@ class DialectParser(ThinkParser):
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""
         raise NotImplementedError
+
+    def _think(self, text: str) -> None:
+        super()._think(text)
+        self._thoughts.append(text)
 
     def _say(self, text: str) -> None:
         if text:
@@ -201,4 +206,24 @@ class DialectParser(ThinkParser):
                 rest = rest.removeprefix(mark)
             self._say("".join(self._gaps) + rest)
         elif self._step != self._reads:
+            thinking = self._step == self._reasoning
             super()._end(rest)
+            if thinking and not self._calls:
+                self._recall("".join(self._thoughts))
+
+    def _recall(self, thought: str) -> None:
+        """Take the calls that end a thinking block which nothing has closed.
+
+        In one that is closed they are reasoning: a model may write there what it will call.
+        """
+        found = [thought.find(mark) for mark in self.OPENS if mark[0] == "<" and mark in thought]
+        if not found:
+            return
+        reader = type(self)(tools=tuple(self._tools.values()))
+        reader._step = reader._body
+        events = whole(reader, [thought[min(found) :]])
+        calls = [event.call for event in events if isinstance(event, CallParsed)]
+        known = all(not self._tools or call.name in self._tools for call in calls)
+        other = [e for e in events if not isinstance(e, CallDelta | CallParsed) and e.text.strip()]
+        if calls and known and not other and not any(call.error for call in calls):
+            self._out += [event for event in events if isinstance(event, CallDelta | CallParsed)]
