@@ -18,12 +18,16 @@ _GRACE = 1.0  # a cell that was told to end has done so long before
 
 
 class NotStartedError(Exception):
-    """There is no program; `fits` is False where not even its cell came up."""
+    """There is no program; `fits` is False where not even its cell came up.
 
-    def __init__(self, why: str, *, fits: bool) -> None:
+    `sent`: the cell had the command, so where `fits` is False nobody knows how far it came.
+    """
+
+    def __init__(self, why: str, *, fits: bool, sent: bool) -> None:
         """`why` is what the cell or bubblewrap said."""
         super().__init__(why)
         self.fits = fits
+        self.sent = sent
 
 
 class Cell:
@@ -69,7 +73,8 @@ class Cell:
     async def run(self, command: dict[str, Any]) -> None:
         """Have the program started in the waiting cell. Raises NotStartedError."""
         line = await self._line()
-        if line == b"fit":
+        sent = line == b"fit"
+        if sent:
             with suppress(OSError):
                 await asyncio.get_running_loop().sock_sendall(self._control, packed(command))
             line = await self._line()
@@ -78,7 +83,7 @@ class Cell:
         kind, _, why = line.decode("utf-8", "replace").partition(" ")
         if not line:
             why = (await self.read()).decode("utf-8", "replace").strip()
-        raise NotStartedError(why or "it ended at once", fits=kind == "error")
+        raise NotStartedError(why or "it ended at once", fits=kind == "error", sent=sent)
 
     async def _readable(self, file: int) -> None:
         """Wait until something can be read, or the file is closed."""

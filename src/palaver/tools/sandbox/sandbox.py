@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -135,10 +136,13 @@ class OpenSandbox:
             except NotStartedError as error:
                 if error.fits:
                     raise ToolError(f"can't start {error}") from None
+                if error.sent:  # never tried again: it may have run
+                    raise ToolError(f"the sandbox died as the program started: {error}") from None
                 reasons.append(f"{kind}: {error}")
             else:
                 self.kinds = [kind]
-                self._spare = (walls, self._cell(walls))
+                with suppress(OSError):  # it runs: nothing may fail from here on
+                    self._spare = (walls, self._cell(walls))
                 return cell
         raise UserError(
             "No sandbox can be had here, so the tool does not run. " + "; ".join(reasons),
@@ -155,7 +159,7 @@ class OpenSandbox:
                 await cell.run(command)
             except NotStartedError as error:
                 cell.close()
-                if error.fits or last:
+                if error.sent or last:
                     raise
                 await asyncio.sleep(_MOMENT)  # a launcher that dies is dead by then
             except BaseException:
