@@ -38,6 +38,11 @@ def editor() -> str:
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
 
 
+def shell() -> str:
+    """Return the user's shell."""
+    return os.environ.get("SHELL") or "/bin/sh"
+
+
 def encodings_base() -> Path | None:
     """Return the folder that TIKTOKEN_ENCODINGS_BASE names, as tiktoken reads it."""
     value = os.environ.get("TIKTOKEN_ENCODINGS_BASE")

@@ -17,10 +17,11 @@ from palaver.core.messages import Message, ToolResult
 class Notice(Struct, frozen=True, tag="notice"):
     """Something the user was told or noted; a model never sees it.
 
-    `kind` is "note" for what the user wrote with /note, "info" for what the program said.
+    `kind` is "note" for what the user wrote with /note, "info" for what the program said. "exec"
+    is a command that the user ran and what it printed: it begins their next message.
     """
 
-    kind: Literal["note", "info"]
+    kind: Literal["note", "info", "exec"]
     text: str
 
 

@@ -113,6 +113,7 @@ class App:
             self._exit_code = code
         self._left = True
         self._news.set()
+        self.stage.take_back()
         if self.application.is_running and not self.application.is_done:
             self.application.exit()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 PACKAGE = "palaver.terminal.commands"
 Run = Callable[["Controller", str], Awaitable[None]]
 Complete = Callable[["Controller", str], list[str]]
+_OWN = re.compile(r"!(!?)(?=[^\s!])")  # begins a command that the user runs; `! text` is said
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,11 @@ def find(name: str) -> Command:
 def split(line: str) -> tuple[str, str] | None:
     """Return a line's command and argument, or None for a line that is said to the model.
 
-    `//` begins a line that begins with a slash; `:name` is read as `/name` where there is one.
+    `//` begins a line that begins with a slash; `:name` is read as `/name` where there is one,
+    `!line` as `/exec line`.
     """
+    if own := _OWN.match(line):
+        return "exec", own[1] + line[own.end() :]
     if line.startswith("//") or not line.startswith(("/", ":")):
         return None
     words = line[1:].split(maxsplit=1)

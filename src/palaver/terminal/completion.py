@@ -33,7 +33,13 @@ class ChatCompleter(Completer):
                 if name.startswith(begun):
                     yield Completion(text[0] + name, -len(text))
             return
-        if found := command.split(text):
+        if (found := command.split(text)) and found[0] == "exec":
+            folder = str(self._chat.tooling.folder)
+            word = document.get_word_before_cursor(WORD=True).lstrip("!")
+            files = PathCompleter(expanduser=True, get_paths=lambda: [folder])
+            yield from files.get_completions(Document(word, len(word)), complete_event)
+            return
+        if found:
             yield from self._argument(found[0], text.partition(" ")[2], complete_event)
             return
         word = document.get_word_before_cursor(WORD=True)

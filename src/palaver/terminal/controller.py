@@ -17,14 +17,14 @@ from palaver.conversation import Conversation, Vault
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
-from palaver.core.messages import Message, user
+from palaver.core.messages import Message
 from palaver.engines.llama_cpp.process import Child
 from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
+from palaver.terminal import own
 from palaver.terminal.forecast import Forecast
-from palaver.terminal.lines import UNANSWERED
 from palaver.terminal.screen import Screen
 from palaver.terminal.tooling import OPEN, Tooling
 from palaver.terminal.upkeep import STARTING, Upkeep
@@ -106,10 +106,11 @@ class Controller:
         from palaver.terminal.sessions import recap
 
         self.screen.recap(recap(self.conversation.rows))
+        self.tooling.recover()
         if recovered:
             self.screen.note(_CUT)
         elif self.waits_for_answer():
-            self.screen.note(UNANSWERED)
+            self.screen.note(self.tooling.unanswered())
         elif self.tooling.waits():
             self.screen.note(OPEN)
 
@@ -191,7 +192,7 @@ class Controller:
     async def say(self, text: str) -> None:
         """Say something to the model and show its answer. The text is on disk before that."""
         await self.tooling.leave_open()
-        await self.conversation.append(user(text))
+        await self.conversation.append(own.message(self.conversation.rows, text))
         await self.answer()
 
     async def answer(self, *, again: bool = False) -> None:
@@ -231,7 +232,8 @@ class Controller:
             await self._recover(failure)
         elif tip is before:
             what = "stopped" if self._halt.is_set() else "the answer was empty"
-            self.screen.note(f"{what}; {UNANSWERED}" if self.waits_for_answer() else what)
+            rest = f"; {self.tooling.unanswered()}" if self.waits_for_answer() else ""
+            self.screen.note(what + rest)
         self.upkeep.begin()
 
     def _begin(self) -> None:
@@ -280,7 +282,7 @@ class Controller:
             if back:
                 self.screen.note("the engine is back")
         if self.waits_for_answer():
-            self.screen.note(UNANSWERED)
+            self.screen.note(self.tooling.unanswered())
 
     def stop(self) -> bool:
         """End the answer under way within a token; False if there is none."""

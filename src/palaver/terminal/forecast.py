@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from palaver.core.errors import PalaverError
 from palaver.core.model import Cost
-from palaver.terminal import command
+from palaver.terminal import command, own
 from palaver.terminal.words import seconds
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ class Forecast:
         began = self.forgotten
         cost, why = None, ""
         try:
-            cost = await model.cost(chat.conversation.view, chat.tooling.specs, said)
+            text = own.message(chat.conversation.rows, said).text if said else ""
+            cost = await model.cost(chat.conversation.view, chat.tooling.specs, text)
         except PalaverError as error:
             why = str(error).partition("\n")[0]
         if self.forgotten != began or chat.busy:

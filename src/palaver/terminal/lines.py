@@ -36,7 +36,7 @@ async def handle(chat: Controller, line: str) -> None:
         chat.screen.error(error)
         tried = found is None or found[0] in ("retry", "edit", "continue")
         if tried and isinstance(error, UserError) and chat.waits_for_answer():
-            chat.screen.note(UNANSWERED)
+            chat.screen.note(chat.tooling.unanswered())
 
 
 def spoken(chat: Controller, line: str) -> str | None:

@@ -7,14 +7,14 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from palaver import launch
 from palaver.chat.front import Answer, Question, nobody
 from palaver.config.settings import Settings
-from palaver.core.errors import PalaverError
+from palaver.core.errors import PalaverError, UserError
 from palaver.core.events import (
     Event,
     MessageDone,
@@ -99,6 +99,13 @@ class PlainScreen:
             self._escaper = Escaper()
         if self._last != "\n":
             self._write("\n")
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[None]:
+        """Nothing is drawn; what is piped in or read from a pipe runs nothing."""
+        if self.lines is None or not self._terminal:
+            raise UserError("commands are run at a terminal alone")
+        yield
 
     def typed(self) -> str | None:
         """Nothing is read before a turn is over."""

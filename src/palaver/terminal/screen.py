@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -40,6 +41,9 @@ class Screen(Protocol):
 
     def offer(self, text: str) -> None:
         """Put text into the input line, to be changed and sent."""
+
+    def lend(self) -> AbstractAsyncContextManager[None]:
+        """Leave the terminal to another program. Raises UserError where there is none."""
 
     def typed(self) -> str | None:
         """Return the next line that was typed ahead, if there is one."""

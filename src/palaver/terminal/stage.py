@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from prompt_toolkit.formatted_text import ANSI, StyleAndTextTuples, to_formatted_text
@@ -38,6 +39,7 @@ class Stage:
         self._view: AnswerView | None = None
         self._answering = False
         self._accepted: str | None = None
+        self._lent: asyncio.Task[object] | None = None  # what another program is waited for in
         self._painted = 0.0
         self._later: asyncio.TimerHandle | None = None  # the next paint
         self._clock: asyncio.TimerHandle | None = None  # the next second of waiting
@@ -123,6 +125,24 @@ class Stage:
     def offer(self, text: str) -> None:
         """Put text into the input line."""
         self._app.offer(text)
+
+    @asynccontextmanager
+    async def lend(self) -> AsyncIterator[None]:
+        """Take away what is drawn below the scrollback while another program has the terminal."""
+        from prompt_toolkit.application.run_in_terminal import in_terminal
+
+        self.commit()
+        async with in_terminal():
+            self._lent = asyncio.current_task()
+            try:
+                yield
+            finally:
+                self._lent = None
+
+    def take_back(self) -> None:
+        """End the program that the terminal was left to, if there is one."""
+        if self._lent:
+            self._lent.cancel()
 
     def typed(self) -> str | None:
         """Return the next line that was typed ahead, if there is one."""

@@ -15,12 +15,15 @@ from palaver.chat.run import run_turn, take
 from palaver.chat.work import Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.log import CallStarted, Row
+from palaver.core.log import CallStarted, Notice, Row
+from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
-from palaver.terminal.lines import spoken
+from palaver.terminal.lines import UNANSWERED, spoken
+from palaver.terminal.own import PRINTED
 from palaver.tools import chosen, restore, toolbox
+from palaver.tools.patch import recover
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
+RESULTS = "the results of a tool were not answered: /continue goes on, /undo takes the turn back"
 OPEN = "a tool call has no result yet: /continue goes on with it, saying something leaves it"
 ROUNDS = "the rounds of tools of a turn are used up; say something to go on"
 _BARE = "NO SANDBOX: programs that the model starts can do all that you can"
@@ -42,7 +46,7 @@ class Tooling:
         self._chat = chat
         self._front = Front(chat.screen.show, self._ask, self._typed, chat.screen.sent, halt=halt)
         self._shop: tuple[object, Workshop] | None = None
-        self._root = Path.cwd()
+        self._root = self.folder = self.left = Path.cwd()  # of tools; of the user's own commands
         self._sandboxed = not chat.flags.get("no_sandbox")
         self._sandbox: OpenSandbox | None = None
         self._guard: Guard | None = None
@@ -85,6 +89,19 @@ class Tooling:
             )
             self._shop = known, shop
         return self._shop[1]
+
+    @property
+    def root(self) -> Path:
+        """The folder that tools work in."""
+        return self._root
+
+    async def move(self, root: Path) -> None:
+        """Let tools work in another folder, by the rules that hold there; what ran is ended."""
+        await self.close()
+        self._sandbox = self._shop = None
+        self._root = self.folder = root
+        self._heard = 0
+        self.open()
 
     async def close(self) -> None:
         """End what tools still run."""
@@ -132,6 +149,19 @@ class Tooling:
             front = Front(lambda _events: None)
             await Worker(self._chat.conversation, self.shop, front).close(_LEFT)
 
+    def unanswered(self) -> str:
+        """Say how to go on where the log ends with something that was not answered."""
+        view = self._chat.conversation.view
+        last = view[-1].entry if view else None
+        return RESULTS if isinstance(last, Message) and last.role == "tool" else UNANSWERED
+
+    def recover(self) -> None:
+        """Put back what a patch that was killed left half done, before anybody asks about it."""
+        calls = open_calls(self._chat.conversation.rows)
+        if any(call.started and call.call.name == "apply_patch" for call in calls):
+            for line in recover(self._root):
+                self._chat.screen.note(visible(line))
+
     def restore(self, undone: list[Row]) -> list[str]:
         """Put the files back that undone calls changed; return what was done, a line a file."""
         lines: list[str] = []
@@ -165,6 +195,8 @@ class Tooling:
         self.guard.begin()
         known = [*toolbox.load(toolbox.NAMES), *chosen.tools(self._chat.settings.tools)]
         specs = {tool.spec.name: tool.spec for tool in known}
+        if any(isinstance(r.entry, Notice) and r.entry.kind == "exec" for r in conversation.rows):
+            self.guard.taint(PRINTED)
         for call in done_calls(conversation.rows):
             if call.name in specs:
                 self.guard.learn(call, specs[call.name], network=False)

@@ -69,9 +69,13 @@ class Guard:
 
     def learn(self, call: ToolCall, spec: ToolSpec, *, network: bool) -> None:
         """Note what the result of a call brought in."""
-        taint = consent.taint_of(call, spec, self.state, network=network)
-        if taint and taint not in self._state.tainted:
-            self._state = structs.replace(self._state, tainted=(*self._state.tainted, taint))
+        if taint := consent.taint_of(call, spec, self.state, network=network):
+            self.taint(taint)
+
+    def taint(self, what: str) -> None:
+        """Note that text came in which nobody has vouched for."""
+        if what not in self._state.tainted:
+            self._state = structs.replace(self._state, tainted=(*self._state.tainted, what))
 
     def begin(self) -> None:
         """Begin another conversation: nothing untrusted is in it yet."""

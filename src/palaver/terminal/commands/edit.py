@@ -10,7 +10,8 @@ from palaver.terminal.controller import Controller
 async def run(chat: Controller, argument: str) -> None:
     """Go back before the newest user message; send `argument`, or offer its text for changing."""
     row = chat.conversation.last_turn()
-    text = row.entry.text if isinstance(row.entry, Message) else ""
+    # The last part is what they said; before it may stand what their commands printed.
+    text = Message("user", row.entry.parts[-1:]).text if isinstance(row.entry, Message) else ""
     await chat.settle()
     await chat.conversation.before_last_turn()
     chat.screen.changed()

@@ -1,0 +1,113 @@
+"""The user's own commands: run on a terminal of their own, shared with the next message.
+
+What a command printed is an entry of the log as soon as it ended, so that it is not lost; the
+model sees it as the beginning of the user's next message, never as a message of its own.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from signal import Signals
+from typing import TYPE_CHECKING
+
+from palaver.chat.cut import cut
+from palaver.config import environment
+from palaver.core.errors import UserError
+from palaver.core.log import Notice, Row
+from palaver.core.messages import Message, Text
+from palaver.terminal.printed import plain
+from palaver.terminal.words import plural
+from palaver.tools.output import Output
+
+if TYPE_CHECKING:
+    from palaver.terminal.controller import Controller
+
+HEAD = "[exec output]"
+PRINTED = "what your own commands printed"
+
+
+async def run(chat: Controller, line: str, *, private: bool) -> None:
+    """Run a line in the user's shell, with the terminal handed over to it."""
+    from palaver.terminal import pty
+
+    output = Output(lambda _text: None)
+    async with chat.screen.lend():
+        try:
+            code = await pty.run([environment.shell(), "-c", line], chat.tooling.folder, output.add)
+        except OSError as error:
+            raise UserError(f"it can't be run: {error.strerror or error}") from None
+    ended = f"exit code {code}" if code >= 0 else f"killed by {Signals(-code).name}"
+    if private:
+        if code:
+            chat.screen.note(ended)
+        return
+    text = plain(output.text())
+    await share(chat, line, text, ended)
+    lines = plural(text.count("\n") + 1 if text else 0, "line")
+    chat.screen.note(f"{ended}; {lines} for the model, with your next message")
+
+
+async def share(chat: Controller, line: str, text: str, ended: str) -> None:
+    """Keep what a command printed for the next message."""
+    printed = cut(text, chat.tooling.shop.longest, "", None)
+    block = "\n".join(part for part in (f"$ {line}", printed, f"[{ended}]") if part)
+    await chat.conversation.append(Notice("exec", block))
+    chat.tooling.guard.taint(PRINTED)
+    chat.forecast.forget()
+    chat.screen.changed()
+
+
+def moves_to(line: str) -> str | None:
+    """Return the folder that a line moves to, if it asks for just that."""
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return None
+    if words[:1] != ["cd"] or len(words) > 2 or any(char in line for char in "$`;&|<>*?("):
+        return None
+    return words[1] if words[1:] else "~"
+
+
+def go(chat: Controller, place: str) -> Path:
+    """Move the user's commands to another folder ("-": the one before); return it.
+
+    Tools stay: what they may read unasked is in their folder, so only `/cd` moves them.
+    """
+    tooling = chat.tooling
+    target = tooling.left if place == "-" else tooling.folder / _home(Path(place))
+    try:
+        target = target.resolve(strict=True)
+    except OSError as error:
+        raise UserError(f"{place}: {error.strerror}") from None
+    if not target.is_dir():
+        raise UserError(f"{place} is no folder")
+    tooling.folder, tooling.left = target, tooling.folder
+    return target
+
+
+def _home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: there is no such home") from None
+
+
+def waiting(rows: Sequence[Row]) -> list[str]:
+    """Return what commands printed since the newest user message, oldest first."""
+    found: list[str] = []
+    for row in rows:
+        entry = row.entry
+        if isinstance(entry, Message) and entry.role == "user":
+            found = []
+        elif isinstance(entry, Notice) and entry.kind == "exec":
+            found.append(f"{HEAD}\n{entry.text}")
+    return found
+
+
+def message(rows: Sequence[Row], text: str) -> Message:
+    """Make the user's message: what commands printed, a part of its own, then what they say."""
+    blocks = waiting(rows)
+    before = (Text("\n".join(blocks) + "\n\n"),) if blocks else ()
+    return Message("user", (*before, Text(text)))
