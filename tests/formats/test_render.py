@@ -86,25 +86,46 @@ def test_peers_templates_are_written_as_plain_jinja_writes_them() -> None:
             same += 1
         else:  # what it can't do is folded: nothing is lost
             assert messages[-1].text in text, row["id"]
-    assert same >= 180
+    assert same == 182  # the others are 12 that plain Jinja refuses and 16 that need a fold
 
 
 def _spec(tool: dict[str, Any]) -> dict[str, Any]:
     return {key: tool["function"][key] for key in ("name", "description", "parameters")}
 
 
+BLANK_LINE = (
+    "a system prompt that goes into the user's message is parted by a blank line, not a line"
+)
+# llama.cpp's renderings that ours differ from, and why; none is plain Jinja's
+DIFFERENT = {
+    "llamacpp-tmpl-02": BLANK_LINE,
+    "llamacpp-tmpl-06": BLANK_LINE,
+    "llamacpp-tmpl-07": BLANK_LINE,
+    "llamacpp-tmpl-14": BLANK_LINE,
+    "llamacpp-tmpl-16": BLANK_LINE,
+    "llamacpp-tmpl-28": "the template reads additional_special_tokens, which no GGUF has",
+    "llamacpp-tmpl-31": BLANK_LINE,
+}
+
+
 @NEEDS_SHARED
 def test_peers_renderings() -> None:
-    count = 0
-    for line in (SHARED / "rendering_cases.jsonl").read_text("utf-8").splitlines():
-        row = json.loads(line)
-        if not row["python_jinja2_agrees"]:
-            continue
+    different = set()
+    rows = (SHARED / "rendering_cases.jsonl").read_text("utf-8").splitlines()
+    for row in map(json.loads, rows):
         made = TemplateFormat(row["template"], row["bos_token"], row["eos_token"], date=DATE)
         reply = row["add_generation_prompt"]
-        assert made.render(messages_of(row["messages"]), reply=reply).text == row["expected"]
-        count += 1
-    assert count == 29
+        try:
+            text = made.render(messages_of(row["messages"]), reply=reply).text
+        except UserError:
+            text = ""
+        if DIFFERENT.get(row["id"]) == BLANK_LINE:
+            assert text.replace("assistant\n\n", "assistant\n") == row["expected"]
+        if text != row["expected"]:
+            assert not row["python_jinja2_agrees"]
+            different.add(row["id"])
+    assert len(rows) == 36
+    assert different == set(DIFFERENT)
 
 
 def test_system_is_folded_into_the_user_where_there_is_no_such_role() -> None:
