@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from tests.support.bench import Bench, Paper, Script, calls, texts
@@ -11,10 +12,13 @@ from tests.support.bench import Bench, Paper, Script, calls, texts
 from palaver.chat import run
 from palaver.chat.decide import AwaitUser, next_step
 from palaver.chat.front import NOBODY, Answer, Front, Question
+from palaver.chat.work import Workshop
 from palaver.core.events import StateChanged, ToolFinished, ToolStarted
 from palaver.core.generation import Sampling
 from palaver.core.log import Approval, CallStarted, Row, visible
 from palaver.core.messages import ToolCall, ToolResult, user
+from palaver.tools.read_file import TOOL as READ
+from palaver.tools.toolbox import Box
 
 
 def test_calls_run_and_the_answer_to_their_results_ends_the_turn():
@@ -55,13 +59,13 @@ def test_whatever_is_wrong_with_a_call_is_its_result_and_the_rest_runs(call, tex
 
 def test_reading_calls_run_side_by_side_the_others_in_order():
     bench = Bench(Paper(user("go")))
-    bench.turn(Script(calls(("look", 1), ("look", 4), ("change", 3), ("change", 4), ("look", 2))))
+    bench.turn(Script(calls(("look", 30), ("look", 4), ("change", 3), ("change", 4), ("look", 2))))
     assert (bench.look.most, bench.change.most) == (2, 1)
     assert bench.change.ran == [3, 4]
-    assert texts(bench.log)[:2] == ["did 4", "did 1"]  # as they were done
+    assert texts(bench.log)[:2] == ["did 4", "did 30"]  # as they were done
     seen = [p.text for row in visible(bench.log.rows) for p in row.entry.parts
             if isinstance(p, ToolResult)]  # fmt: skip
-    assert seen == ["did 1", "did 4", "did 3", "did 4", "did 2"]  # as they were asked for
+    assert seen == ["did 30", "did 4", "did 3", "did 4", "did 2"]  # as they were asked for
 
 
 def test_the_same_call_runs_twice_and_no_third_time():
@@ -167,6 +171,19 @@ def test_a_long_result_is_cut_for_the_model_and_kept_whole():
     assert result.whole == "x" * 5000
     assert 1000 <= len(result.text) < 1200
     assert "4000 characters (lines 1 to 1 of 1) are left out here]" in result.text
+
+
+def test_the_model_reads_on_in_a_result_that_was_cut():
+    bench = Bench(Paper(user("go")))
+    bench.shop = Workshop(Box([bench.look, READ]), Path("/"), longest=1000)
+    on = ToolCall("call_1", "read_file", '{"path": "result:1", "start": 40, "end": 41}')
+    gone = ToolCall("call_2", "read_file", '{"path": "result:2"}')
+    bench.turn(Script(calls(("look", 60)), calls(on, gone)))
+    cut, read, missing = bench.log.results()
+    assert 'read_file with path "result:1", start and end shows them' in cut.text
+    assert cut.whole.count("\n") == 99
+    assert read.text == "line 39\nline 40"
+    assert (missing.failed, "no result was cut" in missing.text) == (True, True)
 
 
 def test_what_is_typed_meanwhile_goes_in_at_the_next_step():

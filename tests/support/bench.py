@@ -45,7 +45,11 @@ class Probe:
             if number == 99:
                 ctx.emit("half a line")
                 await asyncio.sleep(60)
-            await asyncio.sleep(0.002 * (5 - number % 5))
+            while number == 30 and not self.ended:  # only one that runs beside it can end it
+                await asyncio.sleep(0.001)
+            await asyncio.sleep(0.001)
+            if number == 60:
+                return "\n".join(f"line {n}" for n in range(100)) + " " * 1000
             return "x" * 5000 if number == 50 else f"did {number}"
         finally:
             self.running -= 1

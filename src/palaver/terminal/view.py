@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from palaver.core.events import (
+    CallDelta,
     CallParsed,
     Event,
     Prefill,
@@ -51,6 +52,7 @@ class AnswerView:
         self._began = self._reading = 0.0
         self._pace: float | None = None
         self._read: tuple[Prefill, float] | None = None  # the newest progress, when it came
+        self._writing: tuple[str, int] | None = None  # that is being written: its name, its size
         self._printed: set[str] = set()  # calls whose output was shown as it came
         self._thoughts: list[str] = []  # the reasoning deltas of this answer or the last one
 
@@ -75,8 +77,11 @@ class AnswerView:
                 continue  # it stands there as it was written
             elif isinstance(event, TextDelta | ReasoningDelta):
                 self._more("text" if isinstance(event, TextDelta) else "reasoning", event)
+            elif isinstance(event, CallDelta):
+                self._calling(event)
             elif isinstance(event, CallParsed):
                 self._close()
+                self._writing = None
                 self._final.append(self._call(event.call))
             elif isinstance(event, ToolStarted | ToolOutput | ToolFinished | StateChanged):
                 self._tool(event)
@@ -85,6 +90,11 @@ class AnswerView:
                 if self._read is None:
                     self._reading = now
                 self._read = event, now
+
+    def _calling(self, event: CallDelta) -> None:
+        """Note how much of a call has been written: a file's content can be long."""
+        name, size = self._writing or ("", 0)
+        self._writing = event.name or name, size + len(event.arguments)
 
     def _tool(self, event: ToolStarted | ToolOutput | ToolFinished | StateChanged) -> None:
         """Take what tools do: it stands between the answers of a turn."""
@@ -114,7 +124,7 @@ class AnswerView:
     def finish(self) -> list[str]:
         """End the answer; return the rows that are left."""
         self._close()
-        self._waiting = ""
+        self._waiting, self._writing = "", None
         self._tail = ()
         return self.paint()
 
@@ -125,6 +135,10 @@ class AnswerView:
 
     def tail(self) -> Rows:
         """Return the rows that are not final; before the first word, what is waited for."""
+        if self._writing:
+            name, size = self._writing
+            calling = f"writing a call of {visible(name, newlines=False)}: {size} characters"
+            return (*self._tail, calling)
         if self._tail or not self.waits:
             return self._tail
         waited = time.monotonic() - self._began
