@@ -190,9 +190,8 @@ def test_a_disk_that_refuses_more(path):
         store.append(1, store.tip(1), user("there is room again"))
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
-def test_a_full_disk(tmp_path):
-    disk = tmp_path / "disk"
+@contextlib.contextmanager
+def small_disk(disk: Path):
     disk.mkdir()
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=2m", "none", disk], capture_output=True
@@ -200,6 +199,38 @@ def test_a_full_disk(tmp_path):
     if mounted.returncode:
         pytest.skip("this machine lets nobody mount")
     try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", disk], check=True)
+
+
+def fill(disk: Path) -> None:
+    with contextlib.suppress(OSError), (disk / "fill").open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_a_store_that_was_closed_is_read_on_a_full_disk(tmp_path):
+    disk = tmp_path / "disk"
+    with small_disk(disk):
+        path = disk / "data" / "palaver.db"
+        with Store(path) as store:
+            talk(store, store.create_session(), [("kept", "yes")])
+        fill(disk)
+        with Store(path, readonly=True) as store:
+            assert texts(store, 1) == ["kept", "yes"]
+        with pytest.raises(StoreError, match="full"), Store(path) as store:
+            store.create_session()
+        (disk / "fill").unlink()
+        with Store(path) as store:
+            store.append(1, store.tip(1), user("there is room again"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_a_full_disk(tmp_path):
+    disk = tmp_path / "disk"
+    with small_disk(disk):
         path = disk / "data" / "palaver.db"
         out, errors = python(FILL, path, 0).communicate(timeout=60)
         last = check_filled(path, out, errors)
@@ -209,8 +240,6 @@ def test_a_full_disk(tmp_path):
         with Store(path) as store:
             store.append(1, store.tip(1), user("there is room again"))
             assert len(store.path(1)) == last + 2
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 def spoil(data: bytearray, rng: random.Random) -> None:

@@ -73,8 +73,9 @@ class Database:
             try:
                 connection.set_busy_timeout(BUSY_MS)
                 connection.pragma("user_version")
-            except (apsw.CantOpenError, apsw.ReadOnlyError):
-                # A folder that nobody may write: without a log the file is all there is.
+            except (apsw.CantOpenError, apsw.ReadOnlyError, apsw.IOError, apsw.FullError):
+                # A folder that nobody may write, or a full disk, where SQLite can't make its
+                # shared memory: without a log the file is all there is.
                 connection.close()
                 if log.exists() and log.stat().st_size:
                     raise
