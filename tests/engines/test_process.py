@@ -208,8 +208,9 @@ def test_a_long_path_falls_back_to_a_short_private_folder(tmp_path, monkeypatch)
 
 
 def test_a_state_folder_that_can_not_be_written_is_said():
-    with pytest.raises(EngineError, match="can't be started"):
+    with pytest.raises(EngineError, match="can't be started") as refused:
         Prespawned.start(Path("/proc/nowhere"), ENVIRONMENT)
+    assert "PALAVER_HOME" in str(refused.value)
 
 
 def test_an_unused_prespawned_process_goes_quietly(tmp_path):

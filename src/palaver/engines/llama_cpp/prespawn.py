@@ -55,7 +55,9 @@ class Prespawned:
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
             raise EngineError(
-                f"the engine's process can't be started in {parent}: {error}"
+                f"the engine's process can't be started in {parent}: {error.strerror or error}",
+                fix="if the disk is full, free some space; else set PALAVER_HOME to a folder that"
+                " you can write to",
             ) from None
         return cls(process, folder)
 
