@@ -389,15 +389,3 @@ def test_pages_agree_with_sqlite(tmp_path):
         found = pages.Pages(path)
         table = {rowid: columns for kind, rowid, columns in found.rows() if len(columns) == 3}
     assert table == {i: [None, a, b] for i, a, b in rows}
-
-
-def test_a_damaged_entry_does_not_hide_the_other_sessions(small):
-    with Store(small) as store:
-        row = store.path(1)[0]
-        assert row.entry == user(row.entry.text)
-        with store.db.writing() as connection:
-            connection.execute("UPDATE entry SET body = x'ff' WHERE id = ?", (row.id,))
-        listed = {session.id: session.preview for session in store.list_sessions()}
-    assert "salvage" in listed[1]
-    assert len(listed) == 3
-    assert all(listed.values())
