@@ -61,6 +61,17 @@ def roles(messages):
     return [(m["role"], m["content"]) for m in messages]
 
 
+def test_the_system_message_is_the_one_of_the_newest_answer(store):
+    session = store.create_session()
+    say(store, session, system("old"), user("q"), assistant("a"), system("not used yet"))
+    said = [("system", "old"), ("user", "q"), ("assistant", "a")]
+    assert roles(record(store, session)[0]) == said
+    say(store, session, user("not answered yet"))
+    assert roles(record(store, session)[0]) == said
+    say(store, session, assistant("b"))
+    assert roles(record(store, session)[0])[0] == ("system", "not used yet")
+
+
 def test_the_shape_of_a_record(store):
     session = store.create_session()
     call = ToolCall("c1", "python", '{"code": "<1>"}')

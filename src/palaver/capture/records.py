@@ -11,6 +11,8 @@ would teach something wrong is left out:
   behind it, it teaches to stop in the middle. Marked good it stays.
 - one marked bad. With `good_only`, every one that is not marked good.
 
+The system message is the one that the newest answer was given under.
+
 A mark on any entry of a turn is the turn's mark; the newest of good and bad counts.
 """
 
@@ -53,7 +55,7 @@ class Built(Struct, frozen=True):
 
 def build(rows: Sequence[Row], marks: Mapping[int, Sequence[Mark]], policy: Policy) -> Built:
     """Make the record of a path. Fewer than two messages beside the system's make none."""
-    shown = visible([row for row in rows if not isinstance(row.entry, Compaction)])
+    shown = visible([row for row in _answered(rows) if not isinstance(row.entry, Compaction)])
     head = shown[:1] if shown and _message(shown[0]).role == "system" else []
     turns = shown[len(head) :]
     left_out: Counter[str] = Counter()
@@ -73,6 +75,18 @@ def build(rows: Sequence[Row], marks: Mapping[int, Sequence[Mark]], policy: Poli
     if head and not policy.no_system:
         kept[:0] = _records(_message(head[0]), policy)
     return Built(msgspec.json.encode({"messages": kept}), len(kept), dict(left_out))
+
+
+def _answered(rows: Sequence[Row]) -> Sequence[Row]:
+    """Cut off what was set after the newest answer: it was not given under that system prompt."""
+    end = len(rows)
+    while end and not _said_by(rows[end - 1], "assistant"):
+        end -= 1
+    return [row for at, row in enumerate(rows) if at < end or not _said_by(row, "system")]
+
+
+def _said_by(row: Row, role: str) -> bool:
+    return isinstance(row.entry, Message) and row.entry.role == role
 
 
 def _message(row: Row) -> Message:
