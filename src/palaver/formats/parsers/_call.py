@@ -52,7 +52,26 @@ class CallWriter:
         self._emit(CallParsed(self._index, call))
 
 
-class NamedCall:
+class CallReader:
+    """A call as a chain of steps, like `StepParser`, over text that the parser holds."""
+
+    def __init__(self, index: int, emit: Emit) -> None:
+        """`index` is the call's number in its reply, `emit` takes its events."""
+        self.done = False
+        self._write = CallWriter(index, emit)
+        self._step: Callable[[str, int, bool], int]
+
+    def read(self, text: str, at: int, *, last: bool = False) -> int:
+        """Take text from `at` on, after which none comes if `last`; return up to where."""
+        while at < len(text) and not self.done:
+            step, before = self._step, at
+            at = step(text, at, last)
+            if at == before and self._step == step:
+                break
+        return at
+
+
+class NamedCall(CallReader):
     """A name, a separator, an object of JSON and an end: `name<sep>{…}<end>`.
 
     `name` makes (name, id) of what stands before the object; `sep` matches what separates the
@@ -72,8 +91,7 @@ class NamedCall:
         longest: int = 64,
     ) -> None:
         """`longest` is the longest text that `sep` or `skip` matches, in characters."""
-        self.done = False
-        self._write = CallWriter(index, emit)
+        super().__init__(index, emit)
         self._sep = sep
         self._end = end
         self._ends = Markers(end or "\0\0")
@@ -82,16 +100,7 @@ class NamedCall:
         self._longest = longest
         self._raw: list[str] = []
         self._value: JsonValue | None = None
-        self._step: Callable[[str, int, bool], int] = self._naming
-
-    def read(self, text: str, at: int, *, last: bool = False) -> int:
-        """Take text from `at` on; return up to where it was taken."""
-        while at < len(text) and not self.done:
-            step, before = self._step, at
-            at = step(text, at, last)
-            if at == before and self._step == step:
-                break
-        return at
+        self._step = self._naming
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from typing import NamedTuple
 
 from palaver.formats.parsers._base import blank_end
-from palaver.formats.parsers._call import CallWriter, Emit
+from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF
 from palaver.formats.parsers._typed import escaped
 
@@ -45,13 +44,12 @@ PYTHON = Style("(", ("'''", '"""', "'", '"'), (), re.compile(r"[^\s\[\]{}(),:='\
 LOOSE_PYTHON = PYTHON._replace(loose=True)
 
 
-class LiteralCall:
+class LiteralCall(CallReader):
     """One call, turned into JSON while it comes."""
 
     def __init__(self, index: int, emit: Emit, style: Style = PYTHON, end: str = "") -> None:
         """`end` is the marker before which a call without its bracket is cut off."""
-        self.done = False
-        self._write = CallWriter(index, emit)
+        super().__init__(index, emit)
         self._style = style
         self._end = end
         self._stack: list[str] = []
@@ -59,16 +57,7 @@ class LiteralCall:
         self._word: str | None = None  # a word that may be a key
         self._quote = ""
         self._odd: list[str] = []
-        self._step: Callable[[str, int, bool], int] = self._naming
-
-    def read(self, text: str, at: int, *, last: bool = False) -> int:
-        """Take text from `at` on; return up to where it was taken."""
-        while at < len(text) and not self.done:
-            step, before = self._step, at
-            at = step(text, at, last)
-            if at == before and self._step == step:
-                break
-        return at
+        self._step = self._naming
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers
-from palaver.formats.parsers._call import CallWriter, Emit
+from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF
 from palaver.formats.parsers._typed import child, escaped, schema_kinds, typed
 
@@ -31,29 +31,19 @@ class _Frame:
         self.text: list[str] = []
 
 
-class TreeCall:
+class TreeCall(CallReader):
     """One call; each tag stands behind `mark`. Texts come on as they are written."""
 
     def __init__(self, index: int, emit: Emit, mark: str, tools: Mapping[str, ToolSpec]) -> None:
         """`tools` are those the model was told of, by name."""
-        self.done = False
-        self._write = CallWriter(index, emit)
+        super().__init__(index, emit)
         self._mark = mark
         self._marks = Markers(mark)
         self._tools = tools
         self._root: dict[str, Any] = {}
         self._stack: list[_Frame] = []
         self._stray: list[str] = []
-        self._step: Callable[[str, int, bool], int] = self._heading
-
-    def read(self, text: str, at: int, *, last: bool = False) -> int:
-        """Take text from `at` on, after which none comes if `last`; return up to where."""
-        while at < len(text) and not self.done:
-            step, before = self._step, at
-            at = step(text, at, last)
-            if at == before and self._step == step:
-                break
-        return at
+        self._step = self._heading
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, blank_end, starts
-from palaver.formats.parsers._call import CallWriter, Emit
+from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF, problem
 from palaver.formats.parsers._typed import ANY, escaped, kinds, typed
 
@@ -39,13 +39,12 @@ class Shape(NamedTuple):
     cdata: bool = False
 
 
-class XmlCall:
+class XmlCall(CallReader):
     """One call; values are typed by the tool's schema, text comes on as it is written."""
 
     def __init__(self, index: int, emit: Emit, shape: Shape, tools: Mapping[str, ToolSpec]) -> None:
         """`tools` are those the model was told of, by name."""
-        self.done = False
-        self._write = CallWriter(index, emit)
+        super().__init__(index, emit)
         self._shape = shape
         self._ends = Markers(*shape.raw_end)
         self._tools = tools
@@ -56,16 +55,7 @@ class XmlCall:
         self._fresh = True  # no character of the value has come
         self._line = ""  # a line end that may be the value's last
         self._stray: list[str] = []
-        self._step: Callable[[str, int, bool], int] = self._heading
-
-    def read(self, text: str, at: int, *, last: bool = False) -> int:
-        """Take text from `at` on; return up to where it was taken."""
-        while at < len(text) and not self.done:
-            step, before = self._step, at
-            at = step(text, at, last)
-            if at == before and self._step == step:
-                break
-        return at
+        self._step = self._heading
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""
