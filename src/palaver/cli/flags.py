@@ -77,6 +77,7 @@ FLAGS = (
     Flag("no_tools", ("--no-tools",), None, "No tools: the same as --tools off."),
     Flag("max_tool_rounds", ("--max-tool-rounds",), int, "How often a turn may use tools (8)."),
     Flag("consent", ("--consent",), str, "What runs unasked: read-only, ask (default), or auto."),
+    Flag("cmd", ("--cmd",), None, 'Offer to run lines of an answer that begin with "CMD: ".'),
     Flag(
         "no_sandbox",
         ("--no-sandbox",),

@@ -23,7 +23,7 @@ from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
-from palaver.terminal import own
+from palaver.terminal import offers, own
 from palaver.terminal.forecast import Forecast
 from palaver.terminal.screen import Screen
 from palaver.terminal.tooling import OPEN, Tooling
@@ -95,7 +95,7 @@ class Controller:
             self._conversation, recovered = await Conversation.resume(store, number)
         else:
             self._conversation = await Conversation.create(
-                store, self.settings.system, self.settings.model or TINY
+                store, offers.told(self), self.settings.model or TINY
             )
         self._load(starting)
         if self.flags.get("resume"):
@@ -197,7 +197,7 @@ class Controller:
 
     async def answer(self, *, again: bool = False) -> None:
         """Let the model answer the log as it stands; `again`: also where a tool was stopped."""
-        await self._work(partial(self.tooling.turn, again=again))
+        await self.work(partial(self.tooling.turn, again=again))
 
     async def carry_on(self) -> None:
         """Go on with the cut-off answer that the log ends with, or answer what was not answered."""
@@ -208,9 +208,9 @@ class Controller:
         last = view[-1].entry if view else None
         if not isinstance(last, Message) or last.role != "assistant" or last.stop == "end":
             raise UserError("there is no cut-off answer", fix="/retry asks for another one")
-        await self._work(partial(self.tooling.carry_on, view=view))
+        await self.work(partial(self.tooling.carry_on, view=view))
 
-    async def _work(self, work: Callable[[LocalModel], Awaitable[None]]) -> None:
+    async def work(self, work: Callable[[LocalModel], Awaitable[None]]) -> None:
         """Do the model's work with the screen around it; start its engine again if it died."""
         await self.settle()
         before = self._tip()

@@ -8,7 +8,7 @@ from palaver.core.errors import PalaverError, UserError
 from palaver.core.generation import Generation
 from palaver.core.log import Row
 from palaver.core.messages import Message
-from palaver.terminal import command
+from palaver.terminal import command, offers
 from palaver.terminal.command import Leave
 from palaver.terminal.words import plural, rate, seconds
 
@@ -32,6 +32,7 @@ async def handle(chat: Controller, line: str) -> None:
         else:
             name, argument = found
             await command.find(name).run(chat, argument)
+        await offers.put(chat)
     except PalaverError as error:
         chat.screen.error(error)
         tried = found is None or found[0] in ("retry", "edit", "continue")

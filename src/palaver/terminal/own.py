@@ -49,10 +49,11 @@ async def run(chat: Controller, line: str, *, private: bool) -> None:
     chat.screen.note(f"{ended}; {lines} for the model, with your next message")
 
 
-async def share(chat: Controller, line: str, text: str, ended: str) -> None:
+async def share(chat: Controller, line: str, text: str, ended: str = "") -> None:
     """Keep what a command printed for the next message."""
-    printed = cut(text, chat.tooling.shop.longest, "", None)
-    block = "\n".join(part for part in (f"$ {line}", printed, f"[{ended}]") if part)
+    printed = cut(text.rstrip("\n"), chat.tooling.shop.longest, "", None)
+    last = f"[{ended}]" if ended else ""
+    block = "\n".join(part for part in (f"$ {line}", printed, last) if part)
     await chat.conversation.append(Notice("exec", block))
     chat.tooling.guard.taint(PRINTED)
     chat.forecast.forget()

@@ -12,7 +12,7 @@ from palaver.chat.calls import done_calls, open_calls
 from palaver.chat.decide import AwaitUser, Generate, next_step
 from palaver.chat.front import Answer, Front, Question
 from palaver.chat.run import run_turn, take
-from palaver.chat.work import Worker, Workshop
+from palaver.chat.work import LEFT, Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
 from palaver.core.log import CallStarted, Notice, Row
@@ -35,7 +35,6 @@ RESULTS = "the results of a tool were not answered: /continue goes on, /undo tak
 OPEN = "a tool call has no result yet: /continue goes on with it, saying something leaves it"
 ROUNDS = "the rounds of tools of a turn are used up; say something to go on"
 _BARE = "NO SANDBOX: programs that the model starts can do all that you can"
-_LEFT = "not run: the user said something else"
 
 
 class Tooling:
@@ -44,13 +43,14 @@ class Tooling:
     def __init__(self, chat: Controller, halt: asyncio.Event) -> None:
         """`halt` is set when the user stops what is under way."""
         self._chat = chat
-        self._front = Front(chat.screen.show, self._ask, self._typed, chat.screen.sent, halt=halt)
+        self.front = Front(chat.screen.show, self._ask, self._typed, chat.screen.sent, halt=halt)
         self._shop: tuple[object, Workshop] | None = None
         self._root = self.folder = self.left = Path.cwd()  # of tools; of the user's own commands
         self._sandboxed = not chat.flags.get("no_sandbox")
         self._sandbox: OpenSandbox | None = None
         self._guard: Guard | None = None
         self._heard = 0  # the session that the guard knows
+        self.answered: Row | None = None  # the newest turn's answer, until it was looked at
 
     def open(self) -> None:
         """Read the user's rules. Raises UserError for what is wrong in them or in the settings."""
@@ -81,14 +81,24 @@ class Tooling:
         known = (chat.model, chat.settings.tools, chat.settings.max_tool_rounds)
         if self._shop is None or self._shop[0] != known:
             wanted = chosen.names(chat.settings.tools)
-            if self._sandbox is None and not set(chosen.PROGRAMS).isdisjoint(wanted):
-                kind: Kind = "auto" if self._sandboxed else "none"
-                self._sandbox = assemble.open_sandbox(self._root, kind=kind)
+            if not set(chosen.PROGRAMS).isdisjoint(wanted):
+                self._open_sandbox()
             shop = assemble.workshop(
                 chat.settings, chat.model, self._root, self.guard, self._sandbox
             )
             self._shop = known, shop
         return self._shop[1]
+
+    def programs(self) -> Workshop:
+        """Return the shell alone, whichever tools are on: for what an answer proposes."""
+        box = toolbox.Box(toolbox.load(["shell"]), self.guard, self._open_sandbox())
+        return Workshop(box, self._root, longest=self.shop.longest)
+
+    def _open_sandbox(self) -> OpenSandbox:
+        if self._sandbox is None:
+            kind: Kind = "auto" if self._sandboxed else "none"
+            self._sandbox = assemble.open_sandbox(self._root, kind=kind)
+        return self._sandbox
 
     @property
     def root(self) -> Path:
@@ -126,10 +136,11 @@ class Tooling:
         chat = self._chat
         self._hear()
         ended = await run_turn(
-            chat.conversation, model, self.shop, chat.sampling, self._front, again=again
+            chat.conversation, model, self.shop, chat.sampling, self.front, again=again
         )
         if ended.why == "tool rounds":
             chat.screen.note(ROUNDS)
+        self.answered = chat.conversation.rows[-1] if ended.why == "answered" else None
 
     async def carry_on(self, model: LocalModel, *, view: list[Row]) -> None:
         """Go on with the cut-off answer that the view ends with, then with the turn."""
@@ -147,7 +158,7 @@ class Tooling:
         """Give calls that have no result one, before the user says something else."""
         if open_calls(self._chat.conversation.rows):
             front = Front(lambda _events: None)
-            await Worker(self._chat.conversation, self.shop, front).close(_LEFT)
+            await Worker(self._chat.conversation, self.shop, front).close(LEFT)
 
     def unanswered(self) -> str:
         """Say how to go on where the log ends with something that was not answered."""

@@ -1,0 +1,85 @@
+"""Lines of an answer that begin with `CMD: ` are offered, asked about and run in the sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.terminal.test_own import answered, chat, entries, leave, said
+
+from palaver.core.log import Notice
+from palaver.terminal.offers import commands
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "ws"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("hello there\n")
+    (folder / "make").write_text("#!/bin/sh\ntouch made\n")
+    (folder / "make").chmod(0o755)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def notices(home: Path) -> list[str]:
+    return [entry.text for entry in entries(home) if isinstance(entry, Notice)]
+
+
+def test_a_line_that_reads_runs_and_its_output_goes_with_the_next_message(tmp_path, place):
+    with chat(tmp_path, "--cmd", "--no-tools", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("say CMD: ls")
+        terminal.wait("[result] shell: 2 lines")
+        terminal.ready()
+        terminal.line("hello")
+        answered(terminal, 2)
+        leave(terminal)
+    assert notices(tmp_path) == ["CMD: ls was begun", "$ ls\nmake\nnotes.txt"]
+    assert said(tmp_path)[1] == "[exec output]\n$ ls\nmake\nnotes.txt\n\nhello"
+
+
+@pytest.mark.parametrize(
+    ("answer", "printed", "made"),
+    [("y", "(no output)", True), ("n not now", "declined by the user: not now", False)],
+)
+def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed, made):
+    with chat(tmp_path, "--cmd", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("say CMD: ./make")
+        terminal.wait("may it run?")
+        assert "  | ./make" in terminal.rows()
+        assert not (place / "made").exists()
+        terminal.line(answer)
+        terminal.wait("[result] shell")
+        terminal.ready()
+        leave(terminal)
+    assert (place / "made").exists() == made
+    assert notices(tmp_path)[-1] == f"$ ./make\n{printed}"
+
+
+def test_ctrl_c_at_the_question_runs_nothing(tmp_path, place):
+    with chat(tmp_path, "--cmd", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("say CMD: ./make")
+        terminal.wait("may it run?")
+        terminal.send("\x03")
+        terminal.wait("not run: the user stopped the turn")
+        terminal.ready()
+        leave(terminal)
+    assert not (place / "made").exists()
+
+
+def test_without_the_flag_nothing_is_offered(tmp_path, place):
+    with chat(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("say CMD: ls")
+        answered(terminal)
+        assert "[result]" not in terminal.text()
+        leave(terminal)
+    assert notices(tmp_path) == []
+
+
+def test_what_is_a_proposal():
+    text = "Try this:\nCMD: ls -l\n CMD: no\nCMD:no\nCMD: \nCMD:   df  \ncmd: no\nx CMD: no"
+    assert commands(text) == ["ls -l", "df"]
