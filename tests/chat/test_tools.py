@@ -130,7 +130,7 @@ def test_a_call_that_would_fail_is_not_asked_about():
     assert (bench.asked, texts(bench.log)) == ([], ["error: it would fail"])
 
 
-@pytest.mark.parametrize("where", ["tool", "question"])
+@pytest.mark.parametrize("where", ["tool", "question", "only tool"])
 def test_stopping_ends_what_runs_and_leaves_every_call_a_result(where):
     bench = Bench(Paper(user("go")), asks=where == "question")
     halt = bench.front.halt = asyncio.Event()
@@ -142,7 +142,8 @@ def test_stopping_ends_what_runs_and_leaves_every_call_a_result(where):
             return Answer(allowed=True)
 
         bench.front.ask = ask
-        model = Script(calls(("look", 99 if where == "tool" else 1), ("change", 2), ("look", 3)))
+        more = [] if where == "only tool" else [("change", 2), ("look", 3)]
+        model = Script(calls(("look", 1 if where == "question" else 99), *more))
         turn = asyncio.create_task(
             run.run_turn(bench.log, model, bench.shop, Sampling(), bench.front)
         )
@@ -152,10 +153,9 @@ def test_stopping_ends_what_runs_and_leaves_every_call_a_result(where):
 
     assert asyncio.run(stop()) == AwaitUser("stopped")
     assert (bench.look.running, bench.change.ran) == (0, [])
-    assert Counter(r.call_id for r in bench.log.results()) == {
-        "call_1": 1, "call_2": 1, "call_3": 1,
-    }  # fmt: skip
-    if where == "tool":
+    ids = Counter(result.call_id for result in bench.log.results())
+    assert ids == Counter(f"call_{n}" for n in range(1, 2 if where == "only tool" else 4))
+    if where != "question":
         assert "stopped by the user after" in texts(bench.log)[0]
         assert texts(bench.log)[0].endswith("it had printed:\nhalf a line")
     assert bench.log.rows[-1].entry.stop == "cancelled"

@@ -64,7 +64,10 @@ async def run_turn(
             front.show([StateChanged(now)])
         if isinstance(step, AwaitUser):
             return step
-        if front.halt.is_set() and not isinstance(step, Generate):
+        if front.halt.is_set():
+            if isinstance(step, Generate):
+                front.show([StateChanged("idle")])
+                return AwaitUser("unanswered")
             await worker.close(STOPPED, "cancelled")
         elif isinstance(step, Ask):
             await worker.ask(step)

@@ -21,6 +21,7 @@ from palaver.core.tool import Toolbox, ToolContext, ToolError, ToolSpec
 READER = "read_file"  # the tool that reads on in a result that was cut
 FRAME = 0.025  # seconds between two looks at what a tool printed
 _SHOWN = 1 << 16  # characters of a frame that are shown
+LEFT = "not run: the user said something else"
 STOPPED = "not run: the user stopped the turn"
 
 
@@ -107,19 +108,16 @@ class Worker:
     async def _stop(self, running: dict[asyncio.Task[ToolResult], _Run]) -> None:
         """End what runs; what was done all the same keeps its result."""
         await _ended(running)
+        left = len(open_calls(await self._log.path()))
         for task, run in running.items():
-            if task.cancelled():
-                took = time.monotonic() - run.began
-                text = f"stopped by the user after {took:.1f} s"
-                printed = f"; it had printed:\n{run.printed}" if run.printed else ""
-                await self._done(run, ToolResult(run.call.id, run.call.name, text + printed, True))
-            else:
-                await self._done(run, task.result())
+            left -= 1
+            result = run.stopped() if task.cancelled() else task.result()
+            await self._done(run, result, None if left else "cancelled")
         running.clear()
 
-    async def _done(self, run: _Run, result: ToolResult) -> None:
+    async def _done(self, run: _Run, result: ToolResult, stop: Stop | None = None) -> None:
         run.flush()
-        await self._write(result, time.monotonic() - run.began)
+        await self._write(result, time.monotonic() - run.began, stop)
 
     async def finish(self, call: ToolCall, text: str, stop: Stop | None = None) -> None:
         """Write the result of a call that did not run."""
@@ -189,6 +187,13 @@ class _Run:
         self._front = front
         self._new: list[str] = []
         self._later: asyncio.TimerHandle | None = None
+
+    def stopped(self) -> ToolResult:
+        """Return the result of a call that the user ended."""
+        self.flush()
+        text = f"stopped by the user after {time.monotonic() - self.began:.1f} s"
+        printed = f"; it had printed:\n{self.printed}" if self.printed else ""
+        return ToolResult(self.call.id, self.call.name, text + printed, failed=True)
 
     def emit(self, text: str) -> None:
         """Take output; it is shown with the next frame."""
