@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.support.talk import load
 
-from palaver import assemble, demo
+from palaver import Chatbot, assemble, demo
 from palaver.chat.decide import AwaitUser
 from palaver.chat.front import Front
 from palaver.chat.run import run_turn
@@ -20,6 +22,7 @@ from palaver.core.errors import UserError
 from palaver.core.events import Event, ToolFinished
 from palaver.core.generation import Sampling
 from palaver.core.messages import user
+from palaver.core.tool import ToolContext, ToolSpec
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
@@ -86,6 +89,42 @@ def test_the_shipped_model_lists_and_reads_and_only_new_tokens_are_read(tmp_path
             assert max(g.timings.prefilled for g in made[1:]) <= 24
 
     asyncio.run(run())
+
+
+class Slow:
+    """A tool that never ends by itself."""
+
+    spec = ToolSpec("read_file", "Read.", {"type": "object", "properties": {}}, reads=True)
+
+    def __init__(self) -> None:
+        self.begun, self.ended = threading.Event(), threading.Event()
+
+    async def call(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
+        self.begun.set()
+        try:
+            await asyncio.sleep(600)
+        finally:
+            self.ended.set()
+        return ""
+
+    async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
+        return "read"
+
+
+def test_leaving_the_loop_of_a_chatbot_ends_its_tool(place, monkeypatch):
+    monkeypatch.setenv("PALAVER_TEMPERATURE", "0")
+    slow = Slow()
+    with Chatbot(tools=[slow], threads=1) as bot:
+        asking = threading.Thread(target=bot.user_turn, args=("read notes.txt",))
+        asking.start()
+        assert slow.begun.wait(60)
+        assert bot.state == "awaiting tool"
+        bot._loop.call_soon_threadsafe(bot._halt)
+        asking.join(60)
+        assert slow.ended.is_set()
+        assert bot.state == "idle"
+        assert "stopped by the user" in bot.messages[-1].parts[0].text
+        assert bot.user_turn("hello")
 
 
 def test_which_tools_are_on(tmp_path, place):
