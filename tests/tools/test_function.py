@@ -17,7 +17,7 @@ from palaver.core.messages import ToolCall
 from palaver.core.tool import ToolContext, ToolError
 from palaver.tools import chosen
 from palaver.tools.arguments import problem
-from palaver.tools.function import described_by
+from palaver.tools.docstring import described_by
 from palaver.tools.toolbox import Box
 
 
@@ -162,7 +162,7 @@ def test_a_file_of_the_users_brings_tools(tmp_path):
     assert call(made[-1], text="hi") == "HI"
     for name, what in [
         ("none.py", "holds no tool"),
-        ("bad.py", "can't be loaded: ZeroDivisionError"),
+        ("bad.py", "can't be loaded: line 1: ZeroDivisionError"),
         ("missing.py", "there is no Python file"),
         ("taken.py", "there are two tools 'read_file'"),
     ]:

@@ -19,7 +19,8 @@ _TYPES: dict[str, tuple[type, ...]] = {
 def problem(value: Any, schema: dict[str, Any], name: str = "the arguments") -> str | None:
     """Say what is wrong with a value, for a model that has to mend it; None if nothing is.
 
-    Knows type, properties, required, additionalProperties, items, enum, anyOf, minimum.
+    Knows type, properties, required, additionalProperties, items, prefixItems, enum, anyOf,
+    minimum.
     """
     if "anyOf" in schema:
         found = [problem(value, one, name) for one in schema["anyOf"]]
@@ -32,10 +33,19 @@ def problem(value: Any, schema: dict[str, Any], name: str = "the arguments") -> 
         return f"{name} must be {' or '.join(kinds)}, not {_kind(value)}"
     if isinstance(value, int | float) and value < schema.get("minimum", value):
         return f"{name} must be at least {schema['minimum']}"
-    if isinstance(value, list) and "items" in schema:
-        tried = (problem(v, schema["items"], f"{name}[{i}]") for i, v in enumerate(value))
-        return next((wrong for wrong in tried if wrong), None)
+    if isinstance(value, list):
+        return _items(value, schema, name)
     return _object(value, schema) if isinstance(value, dict) else None
+
+
+def _items(value: list[Any], schema: dict[str, Any], name: str) -> str | None:
+    first: list[Any] = schema.get("prefixItems", [])
+    rest = schema.get("items", {})
+    if first and rest is False and len(value) != len(first):
+        return f"{name} must have {len(first)} items, not {len(value)}"
+    pairs = enumerate(zip(value, (*first, *[rest] * len(value)), strict=False))
+    tried = (problem(v, kind, f"{name}[{i}]") for i, (v, kind) in pairs)
+    return next((wrong for wrong in tried if wrong), None)
 
 
 def _object(value: dict[str, Any], schema: dict[str, Any]) -> str | None:

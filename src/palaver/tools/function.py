@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
+import contextvars
 import inspect
 import re
+import threading
 import typing
-from collections.abc import Callable, Sequence
-from functools import cache
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any, overload
-
-import msgspec
 
 from palaver.core.errors import UserError
 from palaver.core.tool import Tool, ToolContext, ToolError, ToolSpec
+from palaver.tools import schema
+from palaver.tools.docstring import described_by
 
-_NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}")
-_SECTION = re.compile(r"\s*(Args|Arguments|Parameters):\s*")
-_ARGUMENT = re.compile(r"(\s*)(?::param )?\*{0,2}(\w+)\s*(?:\([^)]*\))?:\s+(.*)")
+_NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
+_DONE = "done"  # what a model is told where a function returns nothing
 
 
 class FunctionTool:
@@ -28,29 +28,40 @@ class FunctionTool:
     def __init__(self, function: Callable[..., Any], name: str | None, *, reads: bool) -> None:
         """Read the function's parameters. Raises UserError for one without a type that JSON has."""
         self._function = function
-        name = name or function.__name__
+        name = str(name or getattr(function, "__name__", ""))
         if not _NAME.fullmatch(name):
-            raise UserError(f"{name!r} can't be the name of a tool")
-        parameters = inspect.signature(function).parameters
-        text, described = described_by(inspect.getdoc(function) or "", list(parameters))
-        hints = typing.get_type_hints(function, include_extras=True)
-        fields: list[Any] = []
+            raise UserError(
+                f"{name!r} can't be the name of a tool: it takes letters, digits, _ - and .",
+                fix='name it: @tool(name="...")',
+            )
+        parameters, hints = _read(function, name)
+        doc = inspect.getdoc(function) if inspect.isroutine(function) else None
+        text, described = described_by(doc or "", list(parameters))
+        self._positional = [p.name for p in parameters.values() if p.kind is p.POSITIONAL_ONLY]
         self._context = ""
+        self._hints: dict[str, Any] = {}
+        shown: dict[str, Any] = {"type": "object", "properties": {}, "required": []}
         for parameter in parameters.values():
             hint = hints.get(parameter.name)
             if hint is ToolContext:
                 self._context = parameter.name
                 continue
             if hint is None or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-                raise UserError(f"tool {name}: the parameter {parameter.name} needs a type")
-            fields.append(_field(parameter, hint, described.get(parameter.name)))
-        try:
-            self._arguments = msgspec.defstruct("Arguments", fields, forbid_unknown_fields=True)
-            schema = _inlined(msgspec.json.schema(self._arguments))
-        except TypeError as error:
-            raise UserError(f"tool {name}: {error}") from None
-        shown = {key: schema.get(key, []) for key in ("properties", "required")}
-        self.spec = ToolSpec(name, text or name, {"type": "object", **shown}, reads)
+                raise UserError(
+                    f"tool {name}: the parameter {parameter.name} needs a type",
+                    fix="a name with a type of its own, as in `city: str`",
+                )
+            if parameter.default is None:
+                hint = schema.accepting_none(hint)
+            try:
+                made = _property(parameter, hint, described.get(parameter.name))
+            except TypeError as error:
+                raise UserError(f"tool {name}: the parameter {parameter.name}: {error}") from None
+            self._hints[parameter.name] = hint
+            shown["properties"][parameter.name] = made
+            if parameter.default is parameter.empty:
+                shown["required"].append(parameter.name)
+        self.spec = ToolSpec(name, text or name, shown, reads)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Call the function."""
@@ -59,25 +70,53 @@ class FunctionTool:
     async def call(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Call the function, one that is not async on a thread; return what it returned.
 
-        Text as it is, anything else as JSON. What it raises is a fault like that of any tool.
+        Text as it is, anything else as JSON. What it raises is a fault like that of any tool,
+        but ToolError, which is for the model. Cancelling ends an async function; of one on a
+        thread only the waiting ends.
         """
-        try:
-            made = msgspec.convert(arguments, self._arguments)
-        except msgspec.ValidationError as error:
-            raise ToolError(f"error: {self.spec.name}: {error}") from None
-        values = {name: getattr(made, name) for name in self._arguments.__struct_fields__}
+        values = self._values(arguments)
         if self._context:
-            values[self._context] = ctx
-        if inspect.iscoroutinefunction(self._function):
-            result = await self._function(**values)
-        else:
-            result = await asyncio.to_thread(self._function, **values)
-        return result if isinstance(result, str) else msgspec.json.encode(result).decode()
+            loop = asyncio.get_running_loop()
+
+            def emit(text: str) -> None:  # a function may call it on any thread
+                with suppress(RuntimeError):  # the chat is over
+                    loop.call_soon_threadsafe(ctx.emit, text)
+
+            values[self._context] = replace(ctx, emit=emit)
+        placed = [values.pop(name) for name in self._positional if name in values]
+        try:
+            if inspect.iscoroutinefunction(self._function):
+                result = self._function(*placed, **values)
+            else:
+                result = await _on_thread(lambda: self._function(*placed, **values))
+            if inspect.isawaitable(result):
+                result = await result
+        except SystemExit as error:
+            raise ToolError(f"error: {self.spec.name} ended by sys.exit: {error}") from None
+        return _answer(self.spec.name, result)
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
-        """Return the call as Python writes it."""
+        """Return the call as Python writes it. Raises ToolError where arguments don't fit."""
+        self._values(arguments)
         given = ", ".join(f"{name}={value!r}" for name, value in arguments.items())
         return f"{self.spec.name}({given})"
+
+    def _values(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Make what a model gave values of the function's types; the rest are its defaults."""
+        error = f"error: {self.spec.name}: "
+        for name in self.spec.parameters["required"]:
+            if name not in arguments:
+                raise ToolError(f"{error}{name!r} is missing")
+        values: dict[str, Any] = {}
+        for name, given in arguments.items():
+            if name not in self._hints:
+                known = f"there are: {', '.join(self._hints)}" if self._hints else "it takes none"
+                raise ToolError(f"{error}there is no argument {name!r}; {known}")
+            try:
+                values[name] = schema.value_of(given, self._hints[name], name)
+            except ValueError as wrong:
+                raise ToolError(f"{error}{wrong}") from None
+        return values
 
 
 @overload
@@ -91,86 +130,90 @@ def tool(
 ) -> FunctionTool | Callable[[Callable[..., Any]], FunctionTool]:
     """Make a tool of a function: `@tool`, or `@tool(reads=True)` for one that only reads.
 
-    Every parameter needs a type. The docstring's beginning is what a model is told; lines like
-    `name: text`, or a section `Args:`, describe the parameters. A parameter of the type
-    ToolContext gets that. Raises UserError for what can't be a tool.
+    Every parameter needs a type. The docstring's beginning is what a model is told; what it says
+    of parameters (Google, NumPy, reStructuredText, or lines `name: text`) describes them. A
+    parameter of the type ToolContext gets that. Raises UserError for what can't be a tool.
     """
     if function is not None:
         return FunctionTool(function, name, reads=reads)
     return lambda decorated: FunctionTool(decorated, name, reads=reads)
 
 
-@cache
-def from_file(path: Path) -> tuple[Tool, ...]:
-    """Run a Python file of the user's; return the tools that it makes. Raises UserError."""
-    spec = importlib.util.spec_from_file_location(f"palaver_tools_{path.stem}", path)
-    if spec is None or spec.loader is None or not path.is_file():
-        raise UserError(f"there is no Python file {path}")
-    module = importlib.util.module_from_spec(spec)
+def as_tool(made: Any, what: str) -> Tool:
+    """Return a tool as it is, a function as a tool. Raises UserError for anything else."""
+    if not isinstance(made, type):
+        if isinstance(getattr(made, "spec", None), ToolSpec):
+            found: Tool = made
+            return found
+        if callable(made):
+            return tool(made)
+    raise UserError(f"{what} is no tool", fix="write @palaver.tool above a function")
+
+
+def _read(
+    function: Callable[..., Any], name: str
+) -> tuple[dict[str, inspect.Parameter], dict[str, Any]]:
+    """Return a function's parameters and their types."""
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # whatever it is, it is the file's
-        raise UserError(f"{path} can't be loaded: {type(error).__name__}: {error}") from error
-    found = tuple(value for value in vars(module).values() if isinstance(value, FunctionTool))
-    if not found:
-        raise UserError(f"{path} holds no tool", fix="write @palaver.tool above a function")
-    return found
+        parameters = dict(inspect.signature(function).parameters)
+        described = function if inspect.isroutine(function) else type(function).__call__
+        return parameters, typing.get_type_hints(described, include_extras=True)
+    except NameError as error:
+        raise UserError(
+            f"tool {name}: a type is not known: {error}", fix="define it above, in the module"
+        ) from None
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} can't be a tool: {error}") from None
 
 
-def described_by(doc: str, names: Sequence[str]) -> tuple[str, dict[str, str]]:
-    """Take a docstring apart: what stands before the parameters, and what is said of each."""
-    text: list[str] = []
-    described: dict[str, str] = {}
-    last, inside = "", False
-    for line in doc.splitlines():
-        found = _ARGUMENT.fullmatch(line)
-        if _SECTION.fullmatch(line):
-            inside = True
-        elif found and text and found[2] in names:
-            inside, last = True, found[2]
-            described[last] = found[3].strip()
-        elif not inside:
-            text.append(line)
-        elif last and line.startswith(" ") and line.strip():
-            described[last] += f" {line.strip()}"
-        elif line.strip():
-            last = ""
-    return " ".join(" ".join(text).split()), described
-
-
-def _field(parameter: inspect.Parameter, hint: Any, about: str | None) -> Any:
+def _property(parameter: inspect.Parameter, hint: Any, about: str | None) -> dict[str, Any]:
+    """Return the schema of a parameter. Raises TypeError for a type that JSON has no values of."""
+    made = schema.schema_of(hint)
     if about:
-        hint = typing.Annotated[hint, msgspec.Meta(description=about)]
-    if parameter.default is parameter.empty:
-        return parameter.name, hint
-    if isinstance(parameter.default, list | dict | set):
-        kept = parameter.default
-        return parameter.name, hint, msgspec.field(default_factory=lambda: type(kept)(kept))
-    return parameter.name, hint, parameter.default
+        made["description"] = about
+    if parameter.default is not parameter.empty:
+        with suppress(TypeError, ValueError):  # a default that JSON does not have is not shown
+            default = schema.plain(parameter.default)
+            schema.value_of(default, hint, parameter.name)
+            made["default"] = default
+    return made
 
 
-def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
-    """Put what `$ref` names in its place: few templates know references.
+async def _on_thread(work: Callable[[], Any]) -> Any:
+    """Do work on a thread that holds nothing up when palaver ends; return or raise what it does."""
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
+    context = contextvars.copy_context()
 
-    Raises TypeError for a type that contains itself.
-    """
-    named = schema.get("$defs", {})
+    def tell(result: Any, error: BaseException | None) -> None:
+        if not done.done():
+            done.set_result((result, error))
 
-    def put(value: Any, above: tuple[str, ...]) -> Any:
-        if isinstance(value, list):
-            return [put(item, above) for item in value]
-        if not isinstance(value, dict):
-            return value
-        if "$ref" in value:
-            name = value["$ref"].rpartition("/")[2]
-            if name in above:
-                raise TypeError(f"the type {name} contains itself")
-            rest = {k: v for k, v in value.items() if k != "$ref"}
-            return put(named[name], (*above, name)) | rest
-        kept = {k: v for k, v in value.items() if k != "$defs"}
-        if isinstance(kept.get("title"), str):  # a name of ours; a property "title" is a schema
-            del kept["title"]
-        return {k: put(v, above) for k, v in kept.items()}
+    def run() -> None:
+        result, failed = None, None
+        try:
+            result = context.run(work)
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            failed = error
+        with suppress(RuntimeError):  # the chat is over
+            loop.call_soon_threadsafe(tell, result, failed)
 
-    top = put({"$ref": schema["$ref"]} if "$ref" in schema else schema, ())
-    return dict(top)
+    threading.Thread(target=run, name="palaver tool", daemon=True).start()
+    result, failed = await done
+    if failed is not None:
+        raise failed
+    return result
+
+
+def _answer(name: str, result: Any) -> str:
+    if result is None:
+        return _DONE
+    if isinstance(result, str):
+        return result
+    try:
+        return schema.text_of(result)
+    except (TypeError, ValueError) as error:
+        what = type(result).__name__
+        raise ToolError(
+            f"error: {name} did its work, but returned {what}, which is no JSON: {error}"
+        ) from None

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from palaver.core import scan
-from palaver.core.errors import PalaverError
+from palaver.core.errors import PalaverError, UserError
 from palaver.core.log import FileChange
 from palaver.core.messages import ToolCall, ToolResult
 from palaver.core.process import Sandbox
@@ -38,6 +38,18 @@ NAMES = (
 def load(names: Sequence[str]) -> list[Tool]:
     """Import tools by name. Raises KeyError for one that there is not."""
     return [scan.load(PACKAGE, name, "TOOL") for name in names]
+
+
+def different(tools: Iterable[Tool]) -> list[Tool]:
+    """Return the tools. Raises UserError where two have one name."""
+    found: dict[str, Tool] = {}
+    for tool in tools:
+        if tool.spec.name in found:
+            raise UserError(
+                f"there are two tools {tool.spec.name!r}", fix='name one: @tool(name="...")'
+            )
+        found[tool.spec.name] = tool
+    return list(found.values())
 
 
 class Box:
