@@ -330,6 +330,28 @@ def test_values_are_typed_by_the_schema(name: str, reply: str, want: Any) -> Non
     assert calls(name, reply, tools=tools) == [("f", want, None)]
 
 
+@pytest.mark.parametrize(
+    ("name", "reply", "want"),
+    [
+        (
+            "llama3_json",
+            '<|python_tag|>brave_search.call(query="a")',
+            ("brave_search", {"query": "a"}),
+        ),
+        (
+            "llama3_json",
+            "<|python_tag|>print('a')\nb<|eom_id|>",
+            ("python", {"code": "print('a')\nb"}),
+        ),
+        ("functionary_v31", "<|python_tag|>print('a')\nb", ("python", {"code": "print('a')\nb"})),
+        ("functionary_v32", ">>>python\nprint('a')\nb", ("python", {"code": "print('a')\nb"})),
+        ("functionary_v32", '>>>python\n{"code": "a"}', ("python", {"code": "a"})),
+    ],
+)
+def test_calls_of_built_in_tools(name: str, reply: str, want: tuple[str, Any]) -> None:
+    assert calls(name, reply) == [(*want, None)]
+
+
 def test_llama_calls_behind_words() -> None:
     reply = 'Here: {"name": "f", "parameters": {"a": 1}} So.'
     assert calls("llama3_json", reply, tools=TOOLS) == [("f", {"a": 1}, None)]

@@ -73,7 +73,8 @@ class LiteralCall(CallReader):
         open_at = text.find(self._style.opens, at, at + _LONGEST_NAME)
         end = text.find(self._end, at, at + _LONGEST_NAME) if self._end else -1
         if open_at >= 0 and (end < 0 or open_at < end):
-            self._write.name(text[at:open_at].strip().removeprefix(self._style.prefix).strip())
+            name = text[at:open_at].strip().removeprefix(self._style.prefix).strip()
+            self._write.name(name.removesuffix(".call") if self._style.opens == "(" else name)
             self._step = self._value
             return open_at
         if end >= 0 or len(text) - at >= _LONGEST_NAME or last:

@@ -9,12 +9,15 @@ import re
 from collections.abc import Sequence
 
 from palaver.core.tool import ToolSpec
-from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._base import Markers, claim
 from palaver.formats.parsers._call import NamedCall
+from palaver.formats.parsers._code_call import CodeCall
 from palaver.formats.parsers._dialect import DialectParser, Reader
 
 _OPEN = ">>>"
 _ALL = "all\n"
+_CODE = re.compile(r"python\n(?!\s*\{)")
+_ENDS = Markers("\n" + _OPEN, "<|eot_id|>", "<|eom_id|>")
 _SEP = re.compile("\n")
 
 
@@ -23,8 +26,8 @@ class FunctionaryV32Parser(DialectParser):
 
     OPENS = (_OPEN,)
     DROPS = ("<|eot_id|>", "<|eom_id|>")
-    LIKELY = re.compile(r"all\n|[A-Za-z_][\w.-]*\n\s*\{")
-    UNLIKELY = re.compile(r"[^A-Za-z_]|[\w.-]+[^\w.\n-]|(?!all\n)[\w.-]+\n\s*[^{\s]")
+    LIKELY = re.compile(r"all\n|python\n\s*\S|[A-Za-z_][\w.-]*\n\s*\{")
+    UNLIKELY = re.compile(r"[^A-Za-z_]|[\w.-]+[^\w.\n-]|(?!all\n|python\n)[\w.-]+\n\s*[^{\s]")
 
     def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
         """`opened`: the prompt has written `>>>` already."""
@@ -46,6 +49,10 @@ class FunctionaryV32Parser(DialectParser):
             super()._reads()
 
     def _reader(self, marker: str) -> Reader:
+        code = _CODE.match(self._text, self._at)
+        if code:
+            self._at = code.end()
+            return CodeCall(self._next(), self._emit, _ENDS)
         return NamedCall(self._next(), self._emit, sep=_SEP, end="")
 
 
