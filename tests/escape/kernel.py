@@ -32,7 +32,7 @@ _CHANGES = {
     " f = syscall(either(304, 265), os.open(OUTSIDE, os.O_RDONLY), h, os.O_RDWR);"
     " os.write(f, b'x')",
     "a setting of the kernel": "p = Path(A.sysctl); p.write_text(str(int(p.read_text()) + 1))",
-    "a setting in /sys": "Path(A.sysfs).write_text(str(int(Path(A.sysfs).read_text()) + 1))",
+    "a setting in /sys": "Path(A.sysfs).write_text(str(A.number))",
     "a group in the hierarchy": "Path(A.cgroup).mkdir()",
 }
 _GOT = {
