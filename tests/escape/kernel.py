@@ -31,7 +31,7 @@ _CHANGES = {
     " syscall(either(303, 264), -100, os.fsencode(VICTIM), h, ctypes.byref(m), 0);"
     " f = syscall(either(304, 265), os.open(OUTSIDE, os.O_RDONLY), h, os.O_RDWR);"
     " os.write(f, b'x')",
-    "a setting of the kernel": "p = Path(A.sysctl); p.write_text(str(int(p.read_text()) + 1))",
+    "a setting of the kernel": "Path(A.sysctl).write_text(str(A.number))",
     "a setting in /sys": "Path(A.sysfs).write_text(str(A.number))",
     "a group in the hierarchy": "Path(A.cgroup).mkdir()",
 }
