@@ -14,14 +14,15 @@ from palaver.core.messages import ToolCall
 from palaver.core.tool import ToolSpec
 from palaver.tools.consent.danger import destructive, destructive_python, launches
 from palaver.tools.consent.reading import files_read
+from palaver.tools.consent.secret import secret
 from palaver.tools.consent.shell import Command, Word, read_line
 
 # read: only reads, in the folder. look: only reads, outside it as well. write: changes files of
 # the folder. reach: changes files outside it. run: code or a command. use: any other tool.
 # send: sends something off this computer.
 Kind = Literal["read", "look", "write", "reach", "run", "use", "send"]
-Doubt = Literal["unclear", "destructive", "guarded", "tainted"]
-DOUBTS: tuple[Doubt, ...] = ("unclear", "destructive", "guarded", "tainted")
+Doubt = Literal["unclear", "destructive", "guarded", "secret", "tainted"]
+DOUBTS: tuple[Doubt, ...] = ("unclear", "destructive", "guarded", "secret", "tainted")
 
 # What stands here may be run later, by programs outside the sandbox.
 _RUN_LATER = """
@@ -137,7 +138,8 @@ def _parts(spec: ToolSpec, arguments: dict[str, Any], root: str) -> Iterator[Par
         inside = beneath(root, path)
         shown = f"{name} {path[len(root) :].lstrip('/') or '.' if inside else path}"
         if spec.reads:
-            yield Part("read" if inside else "look", shown, paths=(path,), sure=True)
+            doubts = _secrets([path], root)
+            yield Part("read" if inside else "look", shown, paths=(path,), sure=True, doubts=doubts)
         elif name in _WRITERS:
             yield _written(shown, path, inside)
         else:
@@ -154,6 +156,12 @@ def _paths(name: str, arguments: dict[str, Any]) -> Sequence[str]:
             raise UnreadableError(str(error)) from None
     path = arguments.get("path")
     return [path] if isinstance(path, str) else []
+
+
+def _secrets(paths: Sequence[str], root: str) -> tuple[tuple[Doubt, str], ...]:
+    below = (path[len(root) :] if beneath(root, path) else path for path in paths)
+    found = dict.fromkeys(filter(None, map(secret, below)))
+    return tuple(("secret", f"{name} may hold keys or passwords") for name in found)
 
 
 def _written(shown: str, path: str, inside: bool) -> Part:
@@ -187,7 +195,8 @@ def _command_part(command: Command, root: str, folder: str) -> Part:
         paths = [_place(word, folder) for word in files]
         inside = all(path == "/dev/null" or beneath(root, path) for path in paths)
         kind: Kind = "read" if inside else "look"
-        return Part(kind, str(command), words, globbed, tuple(paths), sure=True)
+        secrets = _secrets(paths, root)
+        return Part(kind, str(command), words, globbed, tuple(paths), sure=True, doubts=secrets)
     doubts: list[tuple[Doubt, str]] = []
     if unclear := launches(words):
         doubts.append(("unclear", unclear))
