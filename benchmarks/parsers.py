@@ -170,14 +170,14 @@ def measure(rounds: int, slow: bool) -> dict[tuple[str, str], list[float]]:
     ours_xml = palaver(Qwen3CoderParser)
     theirs_xml = vllm("qwen3_engine_tool_parser", "Qwen3EngineToolParser")
     third = sglang()
-    prose = "Words of prose, one after the other.\n" * 1081
+    prose = "Words of prose, one after the other.\n" * 2162
     texts = {
         "call 10,000": (hermes(10_000), {"palaver": ours, "vLLM": theirs, "sglang": third}),
         "call 40,000": (hermes(40_000), {"palaver": ours, "vLLM": theirs, "sglang": third}),
         "XML call 10,000": (qwen(10_000), {"palaver": ours_xml, "vLLM": theirs_xml}),
         "XML call 40,000": (qwen(40_000), {"palaver": ours_xml, "vLLM": theirs_xml}),
-        "prose 40,000": (prose, {"palaver": ours, "vLLM": theirs, "sglang": third}),
-        "prose 40,000, XML": (prose, {"palaver": ours_xml, "vLLM": theirs_xml}),
+        "prose 80,000": (prose, {"palaver": ours, "vLLM": theirs, "sglang": third}),
+        "prose 80,000, XML": (prose, {"palaver": ours_xml, "vLLM": theirs_xml}),
     }
     spent: dict[tuple[str, str], list[float]] = {}
     said: dict[tuple[str, str], str] = {}

@@ -20,7 +20,7 @@ class Markers:
         """Where two begin at one place the longer one counts."""
         ordered = sorted(texts, key=len, reverse=True)
         self._find = re.compile("|".join(map(re.escape, ordered)))
-        self._first = re.compile("[" + re.escape("".join({text[0] for text in texts})) + "]")
+        self.may_begin = re.compile(f"[{re.escape(''.join({text[0] for text in texts}))}]").search
         self._starts = frozenset(text[:n] for text in ordered for n in range(1, len(text)))
         self._longest = len(ordered[0]) - 1
 
@@ -29,7 +29,7 @@ class Markers:
 
         The two are equal where no marker is complete: then what follows may begin one.
         """
-        first = self._first.search(text, at)
+        first = self.may_begin(text, at)
         if not first:
             return len(text), len(text)
         at = first.start()

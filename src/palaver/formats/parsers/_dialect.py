@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
-from palaver.core.events import CallDelta, CallParsed, TextDelta
+from palaver.core.events import CallDelta, CallParsed, ParserEvent, TextDelta
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, blank_end, starts, whole
 from palaver.formats.parsers.think import ThinkParser
@@ -64,11 +64,19 @@ class DialectParser(ThinkParser):
         self._calls = 0
         self._inner = False  # within a section
         self._thoughts: list[str] = []
+        self._prose = False  # within text, with nothing held back
         self._spoke = False  # text that is no white space has come
         self._tag = ""  # an opening tag while it may be text
         self._gaps: list[str] = []  # white space while it may belong to a tag
         self._call: Reader | None = None
         self._closer = self.CLOSE
+
+    def feed(self, text: str) -> list[ParserEvent]:
+        """Take more text; return what is certain now."""
+        if self._prose and not self._marks.may_begin(text):
+            return self._said(text)  # as with most pieces
+        self._prose = False
+        return super().feed(text)
 
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""
@@ -89,22 +97,23 @@ class DialectParser(ThinkParser):
         return self._calls - 1
 
     def _body(self) -> None:
-        whole, at = self._text, self._at
-        end, behind = self._marks.cut(whole, at)
-        self._at = behind
-        text = whole[at:end]
-        if self.TIGHT or self._inner:
-            bare = text.rstrip()
-            if bare:
-                self._spoke = True
-                self._emit(TextDelta("".join(self._gaps) + bare if self._gaps else bare))
-                self._gaps = []
-            if len(bare) < len(text):
-                self._gaps.append(text[len(bare) :])
-        else:
-            self._say(text)
-        if behind > end:
-            self._marked(whole[end:behind])
+        text, at = self._text, self._at
+        end, self._at = self._marks.cut(text, at)
+        self._out += self._said(text[at:end])
+        self._prose = end == len(text)
+        if self._at > end:
+            self._marked(text[end : self._at])
+
+    def _said(self, text: str) -> list[ParserEvent]:
+        """Return text as an event, less white space that may belong to a marker behind it."""
+        bare = text.rstrip() if self.TIGHT or self._inner else text
+        if not bare:
+            self._gaps += [text] if text else []
+            return []
+        said = "".join(self._gaps) + bare if self._gaps else bare
+        self._gaps = [text[len(bare) :]] if len(bare) < len(text) else []
+        self._spoke = self._spoke or not said.isspace()
+        return [TextDelta(said)]
 
     def _marked(self, marker: str) -> None:
         """Behind a marker that stands in the text."""

@@ -123,8 +123,9 @@ class JsonCall:
         if self._streamed and self._name and self._value and self._value.inside:
             found = _IN_STRING.match(text, at)
             if found and found.end() == len(text):  # as are most pieces of a long call
-                self._arguments.append(text[at:])
-                self._emit(CallDelta(self._index, None, text[at:]))
+                piece = text[at:]
+                self._arguments.append(piece)
+                self._emit(CallDelta(self._index, None, piece))
                 return len(text)
         begin = at
         while at < len(text) and not self.done:
