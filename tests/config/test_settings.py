@@ -130,7 +130,8 @@ def test_a_home_that_is_no_folder_is_said(home, monkeypatch, args):
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("top_p", 7), ("min_p", 1.5), ("context", 5), ("threads", 0)]
+    ("name", "value"),
+    [("top_p", 7), ("min_p", 1.5), ("context", 5), ("threads", 0), ("status", "{model} {nope}")],
 )
 def test_values_that_make_no_sense_are_refused(name, value):
     with pytest.raises(UserError, match=name):

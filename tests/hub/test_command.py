@@ -48,6 +48,8 @@ def test_pull_list_inspect_remove(tmp_path: Path) -> None:
     [
         (("inspect", "nothing-here"), 2, "no model"),
         (("remove", "nothing-here"), 2, "no model"),
+        (("remove", "palaver-tiny", "-y"), 2, "ships with palaver"),
+        (("remove", __file__, "-y"), 2, "delete the file yourself"),
         (("pull", "nonsense"), 2, "org/repo:quant"),
         (("pull", "org/m", "--endpoint", "http://127.0.0.1:9"), 1, "Pull it again"),
     ],

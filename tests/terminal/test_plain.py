@@ -52,6 +52,24 @@ def test_lines_of_a_pipe_are_answered_on_a_pipe(tmp_path):
     assert "\x1b" not in done.stderr
 
 
+def test_what_went_wrong_on_a_pipe_is_said_and_in_the_exit_code(tmp_path):
+    done = piped(tmp_path, "one\n/nonsense\n/\ntwo\n")
+    assert done.returncode == 2
+    assert "there is no command /nonsense" in done.stderr
+    assert done.stderr.count("there is no command") == 2
+    assert done.stderr.count("cut off at the limit: /continue goes on") == 2
+    assert len(stored(tmp_path)) == 4
+    odd = subprocess.run(
+        [*CHAT, "-m", str(tiny()), *SMALL],
+        input=b"one\n\xff\xfe\n",
+        capture_output=True,
+        env=environment(tmp_path),
+        timeout=PATIENCE,
+    )
+    assert odd.returncode == 2
+    assert b"what was piped is not UTF-8 text" in odd.stderr
+
+
 def test_a_pipe_that_closes_ends_it_quietly(tmp_path):
     script = f"echo hi | {' '.join(CHAT)} -m {tiny()} {' '.join(SMALL)} | head -c 1"
     done = subprocess.run(

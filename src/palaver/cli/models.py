@@ -89,9 +89,14 @@ def inspect(name: str) -> None:
 def remove(name: str, yes: bool) -> None:
     """Delete the downloaded model NAME."""
     from palaver.config.paths import models_dir
+    from palaver.core.errors import UserError
     from palaver.engines import hub
     from palaver.terminal.escape import visible
 
+    if name == _TINY:
+        raise UserError(f"{_TINY} ships with palaver: there is nothing to remove")
+    if Path(name).expanduser().is_file():
+        raise UserError(f"{name} was not downloaded by palaver", fix="delete the file yourself")
     model = hub.find(name, models_dir())
     if not yes:
         said = visible(model.name, newlines=False)

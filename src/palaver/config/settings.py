@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 from palaver.config.paths import config_dir
 from palaver.core.errors import UserError
 
+STATUS_FIELDS = ("model", "context", "cost", "session", "turns", "threads")
 LEAST_CONTEXT = 64  # tokens; llama.cpp rounds up to 256
 
 
@@ -74,6 +76,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")
+        for name in re.findall(r"\{(\w*)", self.status.replace("{{", "")):
+            _one_of("status: field", name, STATUS_FIELDS)
         if not all(self.stop):
             raise UserError("stop: an empty text would end every answer before it begins")
         for name in (

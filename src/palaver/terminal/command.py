@@ -59,8 +59,8 @@ def find(name: str) -> Command:
 def split(line: str) -> tuple[str, str] | None:
     """Return a line's command and argument, or None for a line that is said to the model.
 
-    `//` begins a line that begins with a slash; `:name` is read as `/name` where there is one,
-    `!line` as `/exec line`.
+    `//` begins a line that begins with a slash, and nothing else does; `:name` is read as `/name`
+    where there is one, `!line` as `/exec line`.
     """
     if own := _OWN.match(line):
         return "exec", own[1] + line[own.end() :]
@@ -68,7 +68,7 @@ def split(line: str) -> tuple[str, str] | None:
         return None
     words = line[1:].split(maxsplit=1)
     if not words or line[1].isspace():
-        return None
+        return ("", "") if line.startswith("/") else None
     name = words[0].replace("-", "_")
     if line.startswith(":") and name not in names():
         return None

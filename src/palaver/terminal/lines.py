@@ -58,14 +58,21 @@ def after_answer(row: Row | None) -> str:
     if row is None or not isinstance(row.entry, Message):
         return ""
     generation = row.generation
-    endings = {"length": "cut off at the limit: /continue goes on",
-               "cancelled": "stopped: /continue goes on",
-               "error": "broken off: /continue goes on"}  # fmt: skip
-    ending = endings.get(row.entry.stop or "end")
+    ending = how_it_ended(row)
     parts = [ending] if ending else []
     if generation:
         parts += _figures(generation)
     return "  ".join(parts)
+
+
+def how_it_ended(row: Row | None) -> str:
+    """Say how an answer ended, where it is not whole."""
+    if row is None or not isinstance(row.entry, Message):
+        return ""
+    endings = {"length": "cut off at the limit: /continue goes on",
+               "cancelled": "stopped: /continue goes on",
+               "error": "broken off: /continue goes on"}  # fmt: skip
+    return endings.get(row.entry.stop or "end", "")
 
 
 def _figures(generation: Generation) -> list[str]:

@@ -44,6 +44,7 @@ class PlainScreen:
         self._told = sys.stderr.isatty()
         self._escaper = Escaper()
         self._last = "\n"
+        self.code = 0  # of the newest error
         self._verbatim = False  # tokens' own text is shown, and nothing that is parsed of it
         self.lines: Lines | None = None  # where somebody sits who can be asked
 
@@ -55,6 +56,7 @@ class PlainScreen:
 
     def error(self, error: Exception) -> None:
         """Write an error to stderr."""
+        self.code = error.exit_code if isinstance(error, PalaverError) else 1
         text = f"palaver: {error}"
         self.note(visible(text) if self._told else text)
 
@@ -92,6 +94,8 @@ class PlainScreen:
         self._end_line()
         if self._terminal and (figures := lines.after_answer(row)):
             self.note(f"[{figures}]")
+        elif not self._terminal and (ending := lines.how_it_ended(row)):
+            self.note(ending)
 
     def _end_line(self) -> None:
         if self._terminal:
@@ -213,7 +217,7 @@ class _Plain:
         finally:
             with suppress(asyncio.CancelledError):
                 await chat.close()
-        return self._code
+        return self._code or (0 if self._asks else self._screen.code)
 
     def _prompt(self) -> None:
         if self._asks:
