@@ -43,6 +43,13 @@ def test_others_are_not(path):
     assert isinstance(judged("read_file", path=path), Allow)
 
 
+def test_a_folder_that_the_user_chose_is_no_secret():
+    call = ToolCall("1", "read_file", '{"path": "a.txt"}')
+    (tool,) = load(["read_file"])
+    inside = consent.State("/home/me/.docker/app")
+    assert isinstance(consent.decide(call, tool.spec, consent.Rules(), inside), Allow)
+
+
 def test_an_answer_that_lasts_allows_just_that():
     call = ToolCall("1", "read_file", '{"path": ".env"}')
     (tool,) = load(["read_file"])
