@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -21,16 +21,19 @@ from typing import Any, Self, TypeVar
 from palaver import assemble
 from palaver.chat.front import Front
 from palaver.chat.run import run_turn
-from palaver.chat.work import Workshop
+from palaver.chat.work import LEFT, Worker, Workshop
 from palaver.config import settings
 from palaver.conversation import Conversation, Vault
+from palaver.core.errors import UserError
 from palaver.core.events import Event, MessageDone, State, StateChanged, TextDelta
 from palaver.core.messages import Message, user
 from palaver.core.tool import Tool
 from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
-from palaver.tools.toolbox import Box
+from palaver.tools import chosen
+from palaver.tools.function import as_tool
+from palaver.tools.toolbox import Box, different
 
 T = TypeVar("T")
 
@@ -40,20 +43,28 @@ class Chatbot:
     "goodbye".
 
     `model` is what `palaver -m` takes; None is the tiny model that ships. Other keywords are
-    settings (`palaver config show` lists them). `tools` are functions made tools by
-    `@palaver.tool`, or other tools; they run unasked. With `save` the conversation is kept in the
-    user's store, where `palaver --resume` finds it. Raises UserError, EngineError, StoreError.
+    settings (`palaver config show` lists them). `tools` are functions (`palaver.tool` says what
+    they need), or names of palaver's own; they run unasked. With `save` the conversation is
+    kept in the user's store, where `palaver --resume` finds it. Raises UserError, EngineError,
+    StoreError.
     """
 
     def __init__(
         self,
         model: str | None = None,
-        tools: Sequence[Tool] = (),
+        tools: Sequence[Tool | Callable[..., Any] | str] = (),
         *,
         save: bool = False,
         **given: Any,
     ) -> None:
-        self._tools = Box(tuple(tools))
+        made: list[Tool] = []
+        for tool in tools:
+            made += chosen.tools(tool) if isinstance(tool, str) else [as_tool(tool, repr(tool))]
+        self._root = Path.cwd()
+        runs = any(tool.spec.name in chosen.PROGRAMS for tool in made)
+        self._sandbox = assemble.open_sandbox(self._root) if runs else None
+        self._tools = Box(different(made), None, self._sandbox)
+        self._front: Front | None = None  # of the turn under way
         self._settings = settings.load(model=model, **given)
         self._vault = Vault(keep=save)
         self._state: State = "idle"
@@ -93,6 +104,8 @@ class Chatbot:
 
     def stream(self, text: str) -> Iterator[str]:
         """Say something; yield the answer as it comes. Leaving the loop stops the model."""
+        if self._closed:
+            raise UserError("the chatbot was closed", fix="make a new Chatbot")
         events: SimpleQueue[Event | BaseException | None] = SimpleQueue()
         running = asyncio.run_coroutine_threadsafe(self._turn(text, events), self._loop)
         try:
@@ -103,14 +116,19 @@ class Chatbot:
                     yield event.text
         finally:
             if not running.done():
-                self._loop.call_soon_threadsafe(self._model.cancel)
+                self._loop.call_soon_threadsafe(self._halt)
             with suppress(Exception):
                 running.result()
+
+    def _halt(self) -> None:
+        """End the answer or the tool under way."""
+        self._model.cancel()
+        if self._front:
+            self._front.halt.set()
 
     async def _turn(self, text: str, events: SimpleQueue[Event | BaseException | None]) -> None:
         self._state = "thinking"
         try:
-            await self._conversation.append(user(text))
             sampling = assemble.sampling(self._settings)
 
             def show(frame: Sequence[Event]) -> None:
@@ -120,8 +138,11 @@ class Chatbot:
                     elif not isinstance(event, MessageDone):
                         events.put(event)
 
-            shop = Workshop(self._tools, Path.cwd(), self._settings.max_tool_rounds)
-            await run_turn(self._conversation, self._model, shop, sampling, Front(show))
+            shop = Workshop(self._tools, self._root, self._settings.max_tool_rounds)
+            front = self._front = Front(show)
+            await Worker(self._conversation, shop, front).close(LEFT)
+            await self._conversation.append(user(text))
+            await run_turn(self._conversation, self._model, shop, sampling, front)
         except BaseException as error:
             events.put(error)
             raise
@@ -142,6 +163,8 @@ class Chatbot:
 
     async def _end(self) -> None:
         await self._model.close()
+        if self._sandbox:
+            await self._sandbox.close()
         await self._conversation.store.close()
 
     def _stop(self) -> None:
