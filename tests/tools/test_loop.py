@@ -26,6 +26,7 @@ from palaver.core.tool import ToolContext, ToolSpec
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
+from palaver.tools.read_file import TOOL as READ
 
 GREEDY = Sampling(max_tokens=100, temperature=0.0)
 
@@ -94,7 +95,7 @@ def test_the_shipped_model_lists_and_reads_and_only_new_tokens_are_read(tmp_path
 class Slow:
     """A tool that never ends by itself."""
 
-    spec = ToolSpec("read_file", "Read.", {"type": "object", "properties": {}}, reads=True)
+    spec = ToolSpec("read_file", "Read.", READ.spec.parameters, reads=True)
 
     def __init__(self) -> None:
         self.begun, self.ended = threading.Event(), threading.Event()
