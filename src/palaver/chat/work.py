@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from palaver.chat.calls import Call, open_calls, wholes
 from palaver.chat.cut import LONGEST, cut
 from palaver.chat.decide import ROUNDS, Ask, Refuse, Rules, RunTools
@@ -138,7 +140,7 @@ class Worker:
             handle = str(len(wholes(await self._log.path())) + 1)
             known = any(spec.name == READER for spec in self._shop.tools.specs)
             text = cut(whole, longest, handle, READER if known else None)
-            result = ToolResult(result.call_id, result.name, text, result.failed, whole)
+            result = structs.replace(result, text=text, whole=whole)
         await self._log.append(Message("tool", (result,), stop))
         self._front.show([ToolFinished(result, seconds)])
 

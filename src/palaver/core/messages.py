@@ -43,7 +43,8 @@ class ToolCall(Struct, frozen=True, tag="call", omit_defaults=True):
 class ToolResult(Struct, frozen=True, tag="result", omit_defaults=True):
     """What running a call gave; exactly one stands for each call.
 
-    `text` is what the model is told. Where that is a cut, `whole` is all of it.
+    `text` is what the model is told. Where that is a cut, `whole` is all of it. `changed` names
+    the files that a program changed ("" for none; None where that was not looked at).
     """
 
     call_id: str
@@ -51,6 +52,7 @@ class ToolResult(Struct, frozen=True, tag="result", omit_defaults=True):
     text: str
     failed: bool = False
     whole: str = ""
+    changed: str | None = None
 
 
 Part = Text | Reasoning | ToolCall | ToolResult

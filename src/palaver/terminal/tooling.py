@@ -15,14 +15,14 @@ from palaver.chat.run import run_turn, take
 from palaver.chat.work import LEFT, Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.log import CallStarted, Notice, Row
+from palaver.core.log import Notice, Row
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import UNANSWERED, spoken
 from palaver.terminal.own import PRINTED
-from palaver.tools import chosen, restore, toolbox
+from palaver.tools import chosen, toolbox
 from palaver.tools.patch import recover
 
 if TYPE_CHECKING:
@@ -172,17 +172,6 @@ class Tooling:
         if any(call.started and call.call.name == "apply_patch" for call in calls):
             for line in recover(self._root):
                 self._chat.screen.note(visible(line))
-
-    def restore(self, undone: list[Row]) -> list[str]:
-        """Put the files back that undone calls changed; return what was done, a line a file."""
-        lines: list[str] = []
-        for row in reversed(undone):
-            entry = row.entry
-            if isinstance(entry, CallStarted) and entry.changes:
-                lines += restore.restore(Path(entry.root), entry.changes)
-            elif isinstance(entry, CallStarted) and entry.name in chosen.PROGRAMS:
-                lines.append(f"what {entry.name} did is not undone")
-        return list(dict.fromkeys(lines))
 
     def waits(self) -> bool:
         """Say whether the log ends with calls that have no result."""

@@ -27,7 +27,8 @@ def summary(event: ToolFinished) -> str:
     size = plural(text.count("\n") + 1, "line")
     cut = f", cut to {len(result.text)} characters for the model" if result.whole else ""
     took = f" in {seconds(event.seconds)}" if event.seconds >= 1 else ""
-    return f"{result.name}{' failed' if result.failed else ''}: {size}{cut}{took}"
+    changed = f"; changed {result.changed} (/undo leaves that)" if result.changed else ""
+    return f"{result.name}{' failed' if result.failed else ''}: {size}{cut}{took}{changed}"
 
 
 def result_rows(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+
+from msgspec import structs
 
 from palaver.core import scan
 from palaver.core.errors import PalaverError, UserError
@@ -24,7 +27,7 @@ from palaver.core.tool import (
     ToolSpec,
     Verdict,
 )
-from palaver.tools import restore
+from palaver.tools import changed, restore
 from palaver.tools.arguments import problem
 from palaver.tools.guard import Guard
 
@@ -112,6 +115,15 @@ class Box:
 
     async def run(self, call: ToolCall, ctx: ToolContext) -> ToolResult:
         """Run a call. Whatever happens becomes its result; only being cancelled is raised."""
+        tool = self._tools[call.name]
+        if tool.spec.reads or isinstance(tool, Changing):
+            return await self._run(call, ctx)
+        before = await asyncio.to_thread(changed.look, ctx.root)
+        result = await self._run(call, ctx)
+        after = await asyncio.to_thread(changed.look, ctx.root)
+        return structs.replace(result, changed=changed.difference(before, after))
+
+    async def _run(self, call: ToolCall, ctx: ToolContext) -> ToolResult:
         verdict = self.judge(call)
         network = not isinstance(verdict, Deny) and verdict.network
         ctx = replace(ctx, sandbox=self._sandbox, network=network)

@@ -7,6 +7,7 @@ from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import visible
 from palaver.terminal.words import plural, whole_number
+from palaver.tools import undo
 
 
 async def run(chat: Controller, argument: str) -> None:
@@ -18,8 +19,8 @@ async def run(chat: Controller, argument: str) -> None:
     if not done:
         raise UserError("there is nothing to undo")
     chat.screen.changed()
-    for line in chat.tooling.restore(before[len(chat.conversation.rows) :]):
-        chat.screen.note(visible(line))
+    for line in undo.undo(before[len(chat.conversation.rows) :]):
+        chat.screen.note(visible(line, newlines=False))
     chat.screen.note(
         f"{plural(done, 'turn')} undone; /redo brings {'it' if done == 1 else 'them'} back"
     )
