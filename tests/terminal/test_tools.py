@@ -109,6 +109,19 @@ def test_writing_is_asked_about_with_the_diff(tmp_path, place, answer, result):
     assert [path.read_text() for path in written(place)] == (["hello"] if answer == "y" else [])
 
 
+def test_python_computes_in_the_sandbox(tmp_path, place):
+    with chat(tmp_path, "-p", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("what is 12*12?")
+        terminal.wait("python: may it run?")
+        assert "  | print(12*12)" in terminal.rows()
+        terminal.line("y")
+        answered(terminal)
+        assert "144" in terminal.text().rpartition("[result] python")[2]
+        leave(terminal)
+    assert kinds(tmp_path) == ["user", "assistant", "Approval", "CallStarted", "tool", "assistant"]
+
+
 def test_an_answer_that_lasts_is_shown_as_a_rule_and_not_asked_again(tmp_path, place):
     config = tmp_path / "config" / "config.toml"
     with chat(tmp_path, *ALL, columns=100) as terminal:
