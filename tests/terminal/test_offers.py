@@ -41,7 +41,10 @@ def test_a_line_that_reads_runs_and_its_output_goes_with_the_next_message(tmp_pa
 
 @pytest.mark.parametrize(
     ("answer", "printed", "made"),
-    [("y", "(no output)", True), ("n not now", "declined by the user: not now", False)],
+    [
+        ("y", "(no output)\n[changed made]", True),
+        ("n not now", "declined by the user: not now", False),
+    ],
 )
 def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed, made):
     with chat(tmp_path, "--cmd", columns=100) as terminal:

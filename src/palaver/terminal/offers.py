@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
+from palaver.chat.calls import calls_of
 from palaver.chat.decide import Ask, AwaitUser, Generate, RunTools, next_step
 from palaver.chat.work import STOPPED, Worker
 from palaver.core.events import StateChanged
@@ -64,7 +65,10 @@ async def _run(chat: Controller, lines: Sequence[str], _model: Model) -> None:
                 await worker.run(step)
             else:
                 await worker.refuse(step)
-        await own.share(chat, line, log.result)
+        result = log.result
+        await own.share(
+            chat, line, result.text, f"changed {result.changed}" if result.changed else ""
+        )
         if front.halt.is_set():
             return
 
@@ -79,11 +83,11 @@ class _Aside:
         self._add(Message("assistant", (call,), "end"))
 
     @property
-    def result(self) -> str:
+    def result(self) -> ToolResult:
         """What the call gave."""
-        entry = self.rows[-1].entry
-        parts = entry.parts if isinstance(entry, Message) else ()
-        return "".join(part.text for part in parts if isinstance(part, ToolResult))
+        (call,) = calls_of(self.rows)[-1]
+        assert call.result is not None  # the loop ends with one
+        return call.result
 
     def _add(self, entry: Entry) -> Row:
         row = Row(len(self.rows) + 1, 0, len(self.rows) or None, 0.0, entry)
