@@ -76,7 +76,14 @@ class DialectParser(ThinkParser):
         if self._prose and not self._marks.may_begin(text):
             return self._said(text)  # as with most pieces
         self._prose = False
-        return super().feed(text)
+        if self._call is None or self._at < len(self._text):
+            return super().feed(text)
+        self._text, self._at = text, self._call.read(text, 0)  # or this
+        if self._call.done:
+            self._over()
+        if self._at < len(text):
+            self._run()
+        return self._taken()
 
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""
@@ -170,9 +177,12 @@ class DialectParser(ThinkParser):
             self._tag = ""
         self._at = self._call.read(self._text, self._at)
         if self._call.done:
-            self._call = None
-            self._step = self._read
-            self._read()
+            self._over()
+
+    def _over(self) -> None:
+        self._call = None
+        self._step = self._read
+        self._read()
 
     def _read(self) -> None:
         """Behind a call."""
