@@ -31,6 +31,7 @@ from palaver.tools.guard import Guard
 from palaver.tools.toolbox import Box
 
 if TYPE_CHECKING:
+    from palaver.tools.hooks import Hooks
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
@@ -123,6 +124,21 @@ def open_guard(
     return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed, note=note)
 
 
+def open_hooks() -> Hooks | None:
+    """Read which commands the user wants run around calls. Raises UserError."""
+    config = config_file()
+    try:
+        text = config.read_text(encoding="utf-8")
+    except OSError:  # there is none
+        return None
+    if "hooks" not in text:
+        return None
+    from palaver.tools.hooks import read_hooks
+
+    hooks = read_hooks(text, str(config))
+    return hooks if hooks.before or hooks.after else None
+
+
 def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
     """Make the sandbox that programs of a session run in; "none" is no sandbox at all."""
     from palaver.tools.sandbox import sandbox
@@ -139,6 +155,7 @@ def workshop(
     root: Path,
     guard: Guard,
     sandbox: OpenSandbox | None = None,
+    hooks: Hooks | None = None,
 ) -> Workshop:
     """Make the tools that are on for a model, working in `root`; none where there is no model.
 
@@ -146,6 +163,11 @@ def workshop(
     """
     tools = chosen.tools(settings.tools, knows=model.format.tools) if model else []
     box = Box(tools, guard, sandbox)
+    if hooks:
+        from palaver.tools.hooks import HookedBox
+
+        everything = environment.everything()
+        box = HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
     longest = 20_000
     if model:  # a result takes about a quarter of the context at most
         longest = min(longest, max(500, model.engine.info.context))

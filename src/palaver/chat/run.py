@@ -57,6 +57,7 @@ async def run_turn(
     state: State | None = None
     while True:
         rows = await log.path()
+        await worker.prepare(rows)
         step = Generate() if again else next_step(rows, shop.rules)
         again = False
         if (now := state_of(step)) != state:

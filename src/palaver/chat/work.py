@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from palaver.chat.cut import LONGEST, cut
 from palaver.chat.decide import ROUNDS, Ask, Refuse, Rules, RunTools
 from palaver.chat.front import Front, Question
 from palaver.core.events import ToolFinished, ToolOutput, ToolStarted
-from palaver.core.log import Approval, CallStarted, Log
+from palaver.core.log import Approval, CallStarted, Log, Row
 from palaver.core.messages import Message, Stop, ToolCall, ToolResult
 from palaver.core.tool import Toolbox, ToolContext, ToolError, ToolSpec
 
@@ -58,6 +58,20 @@ class Worker:
         self._log = log
         self._shop = shop
         self._front = front
+
+    async def prepare(self, rows: Sequence[Row]) -> None:
+        """Let hooks see the calls that have no result yet; stops where the user stops the turn."""
+        calls = [call.call for call in open_calls(rows) if not call.call.error]
+        if not calls or self._front.halt.is_set():
+            await self._shop.tools.prepare([])  # what was open is not any more
+            return
+        prepared = asyncio.ensure_future(self._shop.tools.prepare(calls))
+        try:
+            await self._unless_halted({prepared})
+            if prepared.done():
+                prepared.result()
+        finally:
+            await _ended({prepared})
 
     async def ask(self, step: Ask) -> bool:
         """Put a call to the user and write their answer down; False if they stopped the turn."""

@@ -133,7 +133,8 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path} is not UTF-8 text") from None
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: {error}", fix="mend it with: palaver config edit") from None
-    values.pop("consent", None)  # read by palaver.tools.consent
+    for name in ("consent", "hooks"):  # read by palaver.tools
+        values.pop(name, None)
     known = keys()
     for name, value in values.items():
         if name not in known:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -124,6 +124,9 @@ class Toolbox(Protocol):
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
         """What the model is told of them."""
+
+    async def prepare(self, calls: Sequence[ToolCall]) -> None:
+        """Do what has to be done once with each open call before it is judged; these are all."""
 
     def judge(self, call: ToolCall) -> Verdict:
         """Say whether a call may run; Deny where there is no such tool or its arguments don't

@@ -28,6 +28,7 @@ from palaver.tools.patch import recover
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
     from palaver.tools.guard import Guard
+    from palaver.tools.hooks import Hooks
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
@@ -49,6 +50,7 @@ class Tooling:
         self._sandboxed = not chat.flags.get("no_sandbox")
         self._sandbox: OpenSandbox | None = None
         self._guard: Guard | None = None
+        self._hooks: Hooks | None = None
         self._heard = 0  # the session that the guard knows
         self.answered: Row | None = None  # the newest turn's answer, until it was looked at
 
@@ -56,6 +58,7 @@ class Tooling:
         """Read the user's rules. Raises UserError for what is wrong in them or in the settings."""
         chat = self._chat
         chosen.names(chat.settings.tools)
+        self._hooks = assemble.open_hooks()
         self._guard = assemble.open_guard(
             self._root,
             preset=chat.flags.get("consent"),
@@ -84,7 +87,7 @@ class Tooling:
             if not set(chosen.PROGRAMS).isdisjoint(wanted):
                 self._open_sandbox()
             shop = assemble.workshop(
-                chat.settings, chat.model, self._root, self.guard, self._sandbox
+                chat.settings, chat.model, self._root, self.guard, self._sandbox, self._hooks
             )
             self._shop = known, shop
         return self._shop[1]

@@ -74,18 +74,24 @@ class Box:
     def judge(self, call: ToolCall) -> Verdict:
         """Say whether a call may run; Deny where there is no such tool or its arguments don't
         fit."""
+        if wrong := self.unfit(call):
+            return wrong
+        return self._guard.judge(call, self._tools[call.name].spec) if self._guard else Allow()
+
+    def unfit(self, call: ToolCall) -> Deny | None:
+        """Say what is wrong with a call that no tool could run; None if nothing is."""
         tool = self._tools.get(call.name)
         if tool is None:
             known = ", ".join(self._tools) or "none"
             return Deny(f"error: there is no tool {call.name!r}; there are: {known}")
         try:
-            arguments = parsed(call)
+            wrong = problem(parsed(call), tool.spec.parameters)
         except ToolError as error:
             return Deny(str(error))
-        wrong = problem(arguments, tool.spec.parameters)
-        if wrong:
-            return Deny(f"error: {call.name}: {wrong}")
-        return self._guard.judge(call, tool.spec) if self._guard else Allow()
+        return Deny(f"error: {call.name}: {wrong}") if wrong else None
+
+    async def prepare(self, calls: Sequence[ToolCall]) -> None:
+        """Nothing has to be done before calls are judged; see `palaver.tools.hooks`."""
 
     async def preview(self, call: ToolCall, ctx: ToolContext) -> Preview:
         """Return what a call would do, whole. Raises ToolError where it would fail anyway."""
