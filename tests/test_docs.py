@@ -38,8 +38,11 @@ def shell(tmp_path):
 
 
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda p: p.name)
-def test_guide_commands_run(guide, shell):
-    for command in commands(guide.read_text(encoding="utf-8")):
+def test_guide_commands_run(guide, shell, tmp_path):
+    text = guide.read_text(encoding="utf-8")
+    for name, code in re.findall(r"^```python\n# (\w+\.py)\n(.*?)^```", text, re.M | re.S):
+        (tmp_path / name).write_text(code)
+    for command in commands(text):
         done = shell(command)
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
         assert "Traceback" not in done.stderr, command

@@ -70,7 +70,7 @@ FLAGS = (
         "tools",
         ("--tools",),
         str,
-        "Tools: auto (reading ones, where the model knows tools), on, off, or names.",
+        "Tools: auto (reading ones, where the model knows tools), on, off, names, FILE.py.",
     ),
     Flag("python", ("-p", "--python"), None, "The tool python as well."),
     Flag("apply_patch", ("-a", "--apply-patch"), None, "The tool apply_patch as well."),
