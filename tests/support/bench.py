@@ -45,7 +45,7 @@ class Probe:
             if number == 99:
                 ctx.emit("half a line")
                 await asyncio.sleep(60)
-            while number == 30 and not self.ended:  # only one that runs beside it can end it
+            while number == 30 and not self.ended:  # noqa: ASYNC110 - one that runs beside it ends it
                 await asyncio.sleep(0.001)
             await asyncio.sleep(0.001)
             if number == 60:

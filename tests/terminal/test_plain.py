@@ -102,7 +102,7 @@ def test_a_signal_ends_it_while_it_waits_for_input(tmp_path, how, code):
         process.send_signal(how)
         assert process.wait(PATIENCE) == code
         assert process.stderr
-        assert process.stderr.read() == b""
+        assert process.stderr.read() == b"cut off at the limit: /continue goes on\n"
     assert len(stored(tmp_path)) == 2
 
 
@@ -162,7 +162,7 @@ def test_a_session_that_is_open_elsewhere_is_not_written(tmp_path):
         assert "open for writing in another palaver" in second.stderr
         other = piped(tmp_path, "/resume 1\nstill here\n")
         assert "open for writing in another palaver" in other.stderr
-        assert other.returncode == 0
+        assert other.returncode == 2
         os.kill(first.pid, signal.SIGKILL)
     again = piped(tmp_path, "and on\n", "--resume", "1")
     assert again.returncode == 0
