@@ -225,6 +225,42 @@ def test_a_function_on_a_thread_shows_text_and_is_left_when_the_user_stops_it():
     assert left.wait(60)
 
 
+def test_what_a_function_prints_is_its_output(capsys):
+    shown: list[str] = []
+    both = threading.Barrier(2)
+
+    def say(name: str) -> None:
+        both.wait(60)
+        print(name, "out")
+        print(name, "err", file=sys.stderr, flush=True)
+        both.wait(60)
+
+    @tool
+    def one():
+        say("one")
+
+    @tool
+    async def two():
+        await asyncio.to_thread(say, "two")
+        print("two ends")
+
+    async def work() -> None:
+        running = [asyncio.ensure_future(t.call({}, context(shown.append))) for t in (one, two)]
+        await asyncio.sleep(0)
+        print("not a tool's")
+        await asyncio.gather(*running)
+        await asyncio.sleep(0)
+
+    stdout = sys.stdout
+    asyncio.run(work())
+    assert sys.stdout is stdout
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("not a tool's\n", "")
+    lines = "".join(shown)
+    for text in ("one out", "one err", "two out", "two err", "two ends"):
+        assert text in lines
+
+
 def test_a_function_that_hangs_does_not_keep_a_program_from_ending():
     code = (
         "import asyncio, time\nfrom palaver import tool\n"

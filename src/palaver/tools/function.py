@@ -17,6 +17,7 @@ from palaver.core.errors import UserError
 from palaver.core.tool import Tool, ToolContext, ToolError, ToolSpec
 from palaver.tools import schema
 from palaver.tools.docstring import described_by
+from palaver.tools.printing import printing
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 _DONE = "done"  # what a model is told where a function returns nothing
@@ -75,24 +76,22 @@ class FunctionTool:
         thread only the waiting ends.
         """
         values = self._values(arguments)
+        shown = _Shown(ctx.emit)
         if self._context:
-            loop = asyncio.get_running_loop()
-
-            def emit(text: str) -> None:  # a function may call it on any thread
-                with suppress(RuntimeError):  # the chat is over
-                    loop.call_soon_threadsafe(ctx.emit, text)
-
-            values[self._context] = replace(ctx, emit=emit)
+            values[self._context] = replace(ctx, emit=shown.emit)
         placed = [values.pop(name) for name in self._positional if name in values]
         try:
             if inspect.iscoroutinefunction(self._function):
                 result = self._function(*placed, **values)
             else:
-                result = await _on_thread(lambda: self._function(*placed, **values))
+                result = await _on_thread(lambda: self._function(*placed, **values), shown)
             if inspect.isawaitable(result):
-                result = await result
+                with printing(shown.emit):
+                    result = await result
         except SystemExit as error:
             raise ToolError(f"error: {self.spec.name} ended by sys.exit: {error}") from None
+        finally:
+            shown.end()
         return _answer(self.spec.name, result)
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
@@ -179,11 +178,33 @@ def _property(parameter: inspect.Parameter, hint: Any, about: str | None) -> dic
     return made
 
 
-async def _on_thread(work: Callable[[], Any]) -> Any:
+class _Shown:
+    """Shows what a function says while its call is under way; it may do so from any thread."""
+
+    def __init__(self, emit: Callable[[str], None]) -> None:
+        self._emit = emit
+        self._loop = asyncio.get_running_loop()
+        self._under_way = True
+
+    def emit(self, text: str) -> None:
+        with suppress(RuntimeError):  # the chat is over
+            self._loop.call_soon_threadsafe(self._show, text)
+
+    def end(self) -> None:
+        self._loop.call_soon(self._close)  # after what was said before
+
+    def _show(self, text: str) -> None:
+        if self._under_way:
+            self._emit(text)
+
+    def _close(self) -> None:
+        self._under_way = False
+
+
+async def _on_thread(work: Callable[[], Any], shown: _Shown) -> Any:
     """Do work on a thread that holds nothing up when palaver ends; return or raise what it does."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[tuple[Any, BaseException | None]] = loop.create_future()
-    context = contextvars.copy_context()
 
     def tell(result: Any, error: BaseException | None) -> None:
         if not done.done():
@@ -192,13 +213,15 @@ async def _on_thread(work: Callable[[], Any]) -> Any:
     def run() -> None:
         result, failed = None, None
         try:
-            result = context.run(work)
+            with printing(shown.emit):
+                result = work()
         except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
             failed = error
         with suppress(RuntimeError):  # the chat is over
             loop.call_soon_threadsafe(tell, result, failed)
 
-    threading.Thread(target=run, name="palaver tool", daemon=True).start()
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(run,), name="palaver tool", daemon=True).start()
     result, failed = await done
     if failed is not None:
         raise failed
