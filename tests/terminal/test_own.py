@@ -104,7 +104,7 @@ def test_the_terminal_is_handed_over(tmp_path, place):
         terminal.send("typed\r")
         terminal.wait(lambda: "got typed" in terminal.rows())
         terminal.send("\x03")
-        terminal.wait("killed by SIGINT")
+        terminal.wait("killed by Interrupt")
         terminal.line("!stty -a | grep -c -e ' icanon' -e ' echo '; printf 'no newline'")
         terminal.wait(lambda: "no newline" in terminal.rows())
         terminal.wait("exit code 0; 2 lines")
@@ -218,3 +218,38 @@ def test_what_moves(line, place):
 )
 def test_text_that_was_seen(written, seen):
     assert plain(written) == seen
+
+
+def test_the_size_follows_and_what_writes_on_is_hung_up(tmp_path, place):
+    with chat(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("!trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.1; done")
+        terminal.wait(lambda: "24 100" in terminal.rows())
+        terminal.resize(90, 30)
+        terminal.wait(lambda: "30 90" in terminal.rows())
+        terminal.wait("2 lines for the model")
+        terminal.line("!(trap '' HUP; while echo on; do :; done) & echo done")
+        terminal.wait(lambda: terminal.text().count("for the model") == 2)
+        leave(terminal)
+
+
+def test_plain_lines_hand_the_terminal_over_too(tmp_path, place):
+    with chat(tmp_path, "--plain", columns=100) as terminal:
+        terminal.wait("you>")
+        terminal.line('!echo rea""dy; read -r word; echo "got $word"')
+        terminal.wait(lambda: "ready" in terminal.rows())
+        terminal.send("typed\r")
+        terminal.wait(lambda: "got typed" in terminal.rows())
+        terminal.wait("exit code 0; 3 lines")
+        terminal.line("hello")
+        terminal.wait("reused,")
+        leave(terminal)
+    assert "got typed" in said(tmp_path)[0]
+
+
+def test_a_shell_that_there_is_not_is_said(tmp_path, place):
+    with Terminal(tmp_path, model=demo.path(), env={"SHELL": "/bin/none"}) as terminal:
+        terminal.ready()
+        terminal.line("!ls")
+        terminal.wait("there is no shell /bin/none")
+        leave(terminal)

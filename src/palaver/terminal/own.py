@@ -7,9 +7,10 @@ model sees it as the beginning of the user's next message, never as a message of
 from __future__ import annotations
 
 import shlex
+import shutil
+import signal
 from collections.abc import Sequence
 from pathlib import Path
-from signal import Signals
 from typing import TYPE_CHECKING
 
 from palaver.chat.cut import cut
@@ -32,13 +33,16 @@ async def run(chat: Controller, line: str, *, private: bool) -> None:
     """Run a line in the user's shell, with the terminal handed over to it."""
     from palaver.terminal import pty
 
+    shell = environment.shell()
+    if shutil.which(shell) is None:
+        raise UserError(f"there is no shell {shell}", fix="set SHELL to one that there is")
     output = Output(lambda _text: None)
     async with chat.screen.lend():
         try:
-            code = await pty.run([environment.shell(), "-c", line], chat.tooling.folder, output.add)
+            code = await pty.run([shell, "-c", line], chat.tooling.folder, output.add)
         except OSError as error:
             raise UserError(f"it can't be run: {error.strerror or error}") from None
-    ended = f"exit code {code}" if code >= 0 else f"killed by {Signals(-code).name}"
+    ended = f"exit code {code}" if code >= 0 else f"killed by {signal.strsignal(-code)}"
     if private:
         if code:
             chat.screen.note(ended)

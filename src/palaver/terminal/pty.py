@@ -19,6 +19,7 @@ from pathlib import Path
 
 _STDIN, _STDOUT = 0, 1
 _CHUNK = 1 << 16
+_LAST = 64  # reads for what stands in the program's terminal when it has ended
 _LOOK = 0.2  # seconds between two looks at the size of the terminal
 _GRACE = 1.0  # seconds that a program has to end after it was hung up
 # A program can become the leader of a terminal only from within; a fork here would copy threads.
@@ -104,9 +105,13 @@ class _Wire:
         return True
 
     def close(self) -> None:
-        """Take what is left, end the line that it ends in, close the program's terminal."""
-        while self._out():
-            pass
+        """Take what is left, end the line that it ends in, close the program's terminal.
+
+        Not for ever: what was left running may go on writing.
+        """
+        for _ in range(_LAST):
+            if not self._out():
+                break
         for file in (_STDIN, self._ours):
             self._loop.remove_reader(file)
         self._loop.remove_writer(self._ours)
@@ -138,7 +143,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def _raw() -> Iterator[None]:
     """Let every key of the terminal come as it is."""
     before = termios.tcgetattr(_STDIN)
-    tty.setraw(_STDIN)
+    tty.setraw(_STDIN, termios.TCSADRAIN)  # what was typed ahead is the program's
     try:
         yield
     finally:
@@ -153,9 +158,10 @@ def _copy_size(ours: int) -> None:
 
 async def _follow_size(ours: int) -> None:
     """Keep the program's terminal as large as the real one: the signal is somebody else's."""
-    known = termios.tcgetwinsize(_STDOUT)
-    while True:
-        await asyncio.sleep(_LOOK)
-        if (now := termios.tcgetwinsize(_STDOUT)) != known:
-            known = now
-            termios.tcsetwinsize(ours, now)
+    with contextlib.suppress(termios.error):  # the terminal is gone
+        known = termios.tcgetwinsize(_STDOUT)
+        while True:
+            await asyncio.sleep(_LOOK)
+            if (now := termios.tcgetwinsize(_STDOUT)) != known:
+                known = now
+                termios.tcsetwinsize(ours, now)
