@@ -137,7 +137,7 @@ def test_a_hook_rewrites_arguments_and_the_next_sees_that(turn, tmp_path):
     )
     (text,) = turn(("change", 1), before=[more, more])
     assert turn.change.ran == [3]
-    assert text == '(a hook changed the arguments to {"n": 3})\ndid 3'
+    assert text == 'did 3\n(a hook had changed the arguments to {"n": 3})'
 
 
 def test_what_a_hook_made_of_a_call_is_judged_again(tmp_path):

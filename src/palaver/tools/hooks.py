@@ -119,8 +119,8 @@ class HookedBox(Box):
         result = await self._after(seen, await super().run(seen, ctx))
         if seen == call:
             return result
-        said = f"(a hook changed the arguments to {seen.arguments})\n"
-        return structs.replace(result, text=said + result.text)
+        said = f"(a hook had changed the arguments to {seen.arguments})"
+        return structs.replace(result, text=f"{result.text.removesuffix(chr(10))}\n{said}")
 
     def _left(self, call: ToolCall) -> ToolCall:
         seen = self._seen.get(call, call)

@@ -1,0 +1,86 @@
+"""A function of the user's, and hooks, in a full terminal with the shipped model."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from tests.support.terminal import Terminal
+
+from palaver import demo
+from palaver.core.messages import Message, ToolResult
+from palaver.sessions.store import Store
+
+MINE = '''
+import time
+from palaver import tool
+
+@tool
+def list_files(path: str = ".") -> str:
+    """List files."""
+    print("looking \\x1b[31m around")
+    time.sleep(0.3)
+    return "tulips.txt\\nroses.txt"
+'''
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    folder = tmp_path / "ws"
+    folder.mkdir()
+    (folder / "mine.py").write_text(MINE)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def answered(terminal: Terminal, times: int = 1) -> None:
+    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
+    terminal.ready()
+
+
+def test_a_function_is_asked_about_and_what_it_prints_is_escaped(tmp_path, place):
+    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+        terminal.ready()
+        terminal.line("list the files")
+        terminal.wait("list_files: may it run?")
+        assert "  | list_files()" in terminal.rows()
+        terminal.line("s")
+        terminal.wait(r"looking \x1b[31m around")
+        answered(terminal)
+        assert "tulips.txt" in terminal.text()
+        terminal.line("/tools")
+        terminal.wait("off: python, shell")
+        assert "list_files(path)" in terminal.rows()
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+
+
+def test_a_hook_is_named_where_the_user_is_asked(tmp_path, place):
+    config = tmp_path / "config" / "config.toml"
+    config.parent.mkdir()
+    rewrite = """echo '{\\"arguments\\": {\\"path\\": \\"garden\\"}}'"""
+    config.write_text(f'[hooks]\nbefore = ["{rewrite}"]\nafter = ["cat > seen.json"]\n')
+    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+        terminal.ready()
+        terminal.line("list the files")
+        terminal.wait("list_files: may it run?")
+        assert "  | list_files(path='garden')" in terminal.rows()
+        assert "  ! a hook changed the arguments" in terminal.rows()
+        terminal.line("y")
+        answered(terminal)
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+    assert "tulips.txt" in (place / "seen.json").read_text()
+    with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
+        path = store.path(store.list_sessions(1)[0].id)
+    (result,) = [
+        part
+        for row in path
+        if isinstance(row.entry, Message)
+        for part in row.entry.parts
+        if isinstance(part, ToolResult)
+    ]
+    assert result.text == (
+        'tulips.txt\nroses.txt\n(a hook had changed the arguments to {"path": "garden"})'
+    )
