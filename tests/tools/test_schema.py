@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import datetime
 import json
+import keyword
 import string
 import typing
 from pathlib import Path, PurePosixPath
@@ -83,7 +84,8 @@ def larger(inner):
 
 
 TYPES = st.recursive(LEAVES, larger, max_leaves=4)
-NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=6).filter(str.isidentifier)
+NAMES = st.text(string.ascii_lowercase + "_", min_size=1, max_size=6)
+NAMES = NAMES.filter(lambda name: name.isidentifier() and not keyword.iskeyword(name))
 
 
 def well_formed(made: dict[str, Any]) -> None:
@@ -119,9 +121,9 @@ def signatures(draw):
     if draw(st.booleans()):
         parts.insert(draw(st.integers(1, len(parts))), "/")
     kept: dict[str, Any] = {}
-    space["kept"] = kept
+    space["KEPT"] = kept
     inside = ", ".join(f"{name}={name}" for name in fields)
-    exec(f"def made({', '.join(parts)}): kept.update({inside})", space)
+    exec(f"def made({', '.join(parts)}): KEPT.update({inside})", space)
     space["made"].__annotations__ = hints
     return space["made"], values, kept, len(fields) - optional
 
