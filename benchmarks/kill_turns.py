@@ -39,7 +39,7 @@ from palaver.tools.files import SCRATCH
 from support import PALAVER, Terminal, arguments, conditions, environment, fresh_home
 
 FULL = 2000
-_TOOLS = "shell,read_file,list_files,write_file,search_files"
+_TOOLS = "python,shell,read_file,list_files,write_file,search_files"
 _EACH = 50  # kills in one home: what is read of a store after each kill grows
 _PATIENCE = 60.0
 _ERASE = "\x15"
@@ -227,13 +227,14 @@ class Trial:
     def _line(self) -> str:
         """Return something to say; no name comes twice."""
         kind = self.rng.choice(
-            ("touch",) * 4 + ("write",) * 4 + ("sleep", "read", "list", "search")
+            ("touch",) * 4 + ("write",) * 4 + ("sum", "sleep", "read", "list", "search")
         )
         if kind in ("touch", "write"):
             self._said += 1
             name = f"{_word(self._said)}.txt"
             return f"run touch {name}" if kind == "touch" else f"write '{name[:-4]}' to {name}"
         return {
+            "sum": f"What is {self.rng.randrange(100)}*{self.rng.randrange(100)}?",
             "sleep": "run sleep 1",
             "read": "read notes.txt",
             "list": "list the files",
