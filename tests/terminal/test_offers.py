@@ -10,6 +10,8 @@ from tests.terminal.test_own import answered, chat, entries, leave, said
 from palaver.core.log import Notice
 from palaver.terminal.offers import commands
 
+OUTPUT = "./make\n(no output)\n[changed made]"
+
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
@@ -26,17 +28,17 @@ def notices(home: Path) -> list[str]:
     return [entry.text for entry in entries(home) if isinstance(entry, Notice)]
 
 
-def test_a_line_that_reads_runs_and_its_output_goes_with_the_next_message(tmp_path, place):
-    with chat(tmp_path, "--cmd", "--no-tools", columns=100) as terminal:
+def test_what_is_allowed_runs_and_its_output_goes_with_the_next_message(tmp_path, place):
+    with chat(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ls")
-        terminal.wait("[result] shell: 2 lines")
+        terminal.line("say CMD: ./make")
+        terminal.wait("[result] shell: 1 line")
         terminal.ready()
         terminal.line("hello")
         answered(terminal, 2)
         leave(terminal)
-    assert notices(tmp_path) == ["CMD: ls was begun", "$ ls\nmake\nnotes.txt"]
-    assert said(tmp_path)[1] == "[exec output]\n$ ls\nmake\nnotes.txt\n\nhello"
+    assert notices(tmp_path) == ["CMD: ./make was begun", f"$ {OUTPUT}"]
+    assert said(tmp_path)[1] == f"[exec output]\n$ {OUTPUT}\n\nhello"
 
 
 @pytest.mark.parametrize(
@@ -74,11 +76,12 @@ def test_ctrl_c_at_the_question_runs_nothing(tmp_path, place):
 
 
 def test_without_the_flag_nothing_is_offered(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with chat(tmp_path, "--no-tools", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ls")
+        terminal.line("say CMD: ./make")
         answered(terminal)
         assert "[result]" not in terminal.text()
+        assert not (place / "made").exists()
         leave(terminal)
     assert notices(tmp_path) == []
 

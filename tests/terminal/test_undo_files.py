@@ -71,7 +71,7 @@ def test_undo_and_redo_move_files_also_after_a_kill(tmp_path, place):
 def test_what_a_command_changed_is_listed_and_not_undone(tmp_path, place):
     with chat(tmp_path) as terminal:
         terminal.ready()
-        terminal.line("run sleep 3")
+        terminal.line("run the command sleep 3")
         terminal.wait("running shell")
         (place / "made").write_text("x\n")  # seen as the command's: that is all that is known
         terminal.wait("reused,")
