@@ -231,8 +231,8 @@ def test_what_a_function_prints_is_its_output(capsys):
 
     def say(name: str) -> None:
         both.wait(60)
-        print(name, "out")
-        print(name, "err", file=sys.stderr, flush=True)
+        print(f"{name} out")
+        print(f"{name} err", file=sys.stderr, flush=True)
         both.wait(60)
 
     @tool

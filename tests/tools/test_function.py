@@ -175,14 +175,14 @@ def test_a_chatbot_takes_functions(tmp_path, monkeypatch):
     monkeypatch.setenv("PALAVER_TEMPERATURE", "0")
     asked: list[str] = []
 
-    @tool(name="read_file")
-    def mine(path: str) -> str:
-        """Read a file."""
+    @tool(name="list_files")
+    def mine(path: str = ".") -> str:
+        """List files."""
         asked.append(path)
-        return "forty-two"
+        return "tulips.txt\nroses.txt"
 
     with Chatbot(tools=[mine], threads=1) as bot:
-        assert "forty-two" in bot.user_turn("read notes.txt")
+        assert "tulips.txt" in bot.user_turn("list the files")
         assert bot.state == "idle"
-    assert asked == ["notes.txt"]
+    assert asked == ["."]
     assert bot.state == "goodbye"
