@@ -79,6 +79,9 @@ def test_upstream_cases_whole_and_cut() -> None:
             assert got == lost.get(case["id"], want), case["id"]
 
 
+NO_JSON = "the arguments are not JSON: Expecting value: line 1 column 1 (char 0)"
+
+
 @pytest.mark.parametrize(
     ("reply", "want"),
     [
@@ -147,6 +150,8 @@ def test_messages(reply: str, want: list[Part]) -> None:
          '{"code": "print("}', "the call was cut off")]),
         ('<|channel|>commentary to=f<|message|>{"a": ', [ToolCall("call_1", "f", '{"a": ',
          "the call was cut off")]),
+        ("<|channel|>commentary to=f to=g<|message|>{}<|call|>",
+         [ToolCall("call_1", "f", "to=g<|message|>{}", NO_JSON)]),
         (" to=f<|channel|>commentary", [ToolCall("call_1", "f", "", "the call was cut off")]),
     ],
 )  # fmt: skip

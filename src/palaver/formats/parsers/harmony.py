@@ -229,7 +229,7 @@ class _Header:
                 return here
             if found.end() == len(near) and not whole:  # perhaps not all of the word
                 return here if more else None
-            if len(word) > 3 and word.startswith("to="):
+            if len(word) > 3 and word.startswith("to=") and not self.recipient:
                 self.recipient = word[3:]
             elif count == 0 and self._behind == CHANNEL and word in CHANNELS:
                 self.channel = word
