@@ -181,7 +181,7 @@ def test_killed_in_a_tool_it_asks_before_it_runs_the_call_again(tmp_path, place)
         terminal.child.kill(9)
         terminal.child.wait()
     assert isinstance(entries(tmp_path)[-1], CallStarted)
-    with chat(tmp_path, *ALL, "--resume", "last", columns=100) as terminal:
+    with chat(tmp_path, *ALL, "--resume", "last", columns=140) as terminal:
         terminal.wait("a tool call has no result yet")
         terminal.ready()
         terminal.line("/continue")
@@ -217,7 +217,7 @@ def test_saying_something_else_leaves_an_open_call_a_result(tmp_path, place):
 def test_what_is_typed_while_a_tool_runs_goes_in_at_the_next_step(tmp_path, place):
     with chat(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
-        terminal.line("run sleep 3")
+        terminal.line("run the command sleep 3")
         terminal.wait(lambda: re.search(r"may it run\?|running shell", terminal.text()))
         if "may it run?" in terminal.text():
             terminal.line("y")
