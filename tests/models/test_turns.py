@@ -209,7 +209,7 @@ def test_a_death_keeps_the_partial_answer_and_only_the_rest_is_read_again(tmp_pa
             await talk.ask(LONG)
             assert await model.cache.save()
             await talk.ask("unsaved")
-            talk.add(user(LONG * (4 if where == "prefill" else 1)))  # long enough to be struck in
+            talk.add(user(LONG * (10 if where == "prefill" else 1)))  # long enough to be struck in
             given = Sampling(max_tokens=400, temperature=0.0, grammar='root ::= "ab "{500}')
             answer = model.respond(talk.rows, (), given)
             with pytest.raises(EngineError, match=strike.name) as death:
