@@ -98,9 +98,11 @@ class HarmonyParser(StepParser):
     def _wordless(self, *, cut_off: bool) -> None:
         """End a message that has a header alone."""
         header = self._header
-        if header.author != "assistant":  # perhaps it was none
-            self._emit(TextDelta(header.who, True, BROKEN))
-        elif header.called:
+        named = header.author != "assistant"  # perhaps it was none
+        odd = " ".join(filter(None, (header.who if named else "", header.type)))
+        if odd:
+            self._emit(TextDelta(odd, True, BROKEN))
+        if header.called and not named:
             self._open()
             self._close(cut_off=cut_off)
 
@@ -188,6 +190,7 @@ class _Header:
         self.author = "assistant"
         self.channel = ""
         self.recipient = ""
+        self.type = ""  # of the content, where it is none that is known
         self._behind = behind
         self._loose: int | None = None
 
@@ -208,12 +211,12 @@ class _Header:
         """
         near = run[:_LONGEST]
         whole = (bool(marker) or over) and near == run
-        before = self.author, self.channel, self.recipient
+        before = self.author, self.channel, self.recipient, self.type
         broken = self._words(near, whole=whole, more=near != run)
         if broken is None and whole and self._loose is not None and (over or marker in _ENDS):
             broken = self._loose
         if broken == 0 or (broken is None and not whole):
-            self.author, self.channel, self.recipient = before
+            self.author, self.channel, self.recipient, self.type = before
         elif marker and broken is None:
             self._behind = marker
         return broken
@@ -237,6 +240,7 @@ class _Header:
                 self._loose = None if (self._behind, word) == (START, "assistant") else 0
             elif word in _TYPES or (self._behind == CONSTRAIN and _TYPE.fullmatch(word)):
                 self._loose, typed = here, True
+                self.type = "" if word in _TYPES else word
             else:
                 return here
         return (len(near) if self._loose is None else self._loose) if more else None

@@ -14,6 +14,7 @@ from palaver.tools.sandbox.launcher import Launcher, packed
 
 _PIECE = 1 << 16
 _DRAINED = 1 << 20  # a pipe holds less; somebody may write on meanwhile
+_COMES_UP = 15.0  # seconds; some milliseconds on a free machine
 _GRACE = 1.0  # a cell that was told to end has done so long before
 
 
@@ -72,7 +73,11 @@ class Cell:
 
     async def run(self, command: dict[str, Any]) -> None:
         """Have the program started in the waiting cell. Raises NotStartedError."""
-        line = await self._line()
+        try:
+            line = await asyncio.wait_for(self._line(), _COMES_UP)
+        except TimeoutError:  # bubblewrap sleeps for good if its parent dies at the wrong moment
+            why = f"it did not come up within {_COMES_UP:.0f} seconds"
+            raise NotStartedError(why, fits=False, sent=False) from None
         sent = line == b"fit"
         if sent:
             with suppress(OSError):
