@@ -59,7 +59,8 @@ def sweep(parent: Path) -> int:
     removed = 0
     for place, prefix in ((parent, _PREFIX), (_short_temporary(), _TEMPORARY)):
         try:
-            found = [Path(entry.path) for entry in os.scandir(place) if _ours(entry, prefix)]
+            with os.scandir(place) as entries:  # others end there at the same time
+                found = [Path(entry.path) for entry in entries if _ours(entry, prefix)]
         except OSError:
             continue
         for folder in found:
