@@ -64,6 +64,18 @@ def test_reading_what_is_there(root):
     assert call(LIST, root, path="sub/deep/") == "(empty)"
 
 
+def test_a_listing_leaves_out_what_ignore_files_do_and_says_so(root):
+    (root / ".gitignore").write_text("*.log\nbuild/\n")
+    (root / "sub" / ".ignore").write_text("!kept.log\nb.txt\n")
+    (root / "build").mkdir()
+    for name in ("a.log", "sub/kept.log", "sub/c.log", "build/out"):
+        (root / name).write_text("x")
+    assert call(LIST, root) == ".gitignore\na.txt\nsub/\n(2 more that ignore files leave out)"
+    below = ".ignore\ndeep/\nkept.log\n(2 more that ignore files leave out)"
+    assert call(LIST, root, path="sub") == below
+    assert call(LIST, root, path="build") == "out"  # asked for by name
+
+
 @pytest.mark.parametrize(
     "path",
     ["../secret", "sub/../../secret", "/etc/passwd", "{root}-evil/secret", "{root}/../secret",

@@ -18,9 +18,6 @@ from palaver.tools import ignore
 LONGEST = 500  # characters of a line that are shown
 _LINE = 1 << 20  # bytes of a line that are looked at
 _PROBE = 1 << 13  # bytes in which a NUL makes a file a binary one
-_IGNORE = 1 << 20  # bytes of an ignore file that are read
-
-Rules = list[tuple[str, list[ignore.Pattern]]]
 
 
 def main(pattern: str, what: str) -> None:
@@ -44,13 +41,11 @@ def main(pattern: str, what: str) -> None:
                 _file(file, path, wanted)
 
 
-def _files(folder: int, base: str, rules: Rules) -> Iterator[tuple[int, str]]:
+def _files(folder: int, base: str, rules: ignore.Rules) -> Iterator[tuple[int, str]]:
     """Yield the open folder and the path of each file that is to be searched, sorted."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
-    known = {entry.name for entry in entries}
-    rules = [*rules, (base, [p for name in ignore.NAMES if name in known
-                             for p in ignore.patterns(_text(folder, name))])]  # fmt: skip
+    rules = [*rules, ignore.rules_of(folder, base)]
     for entry in entries:
         path, is_folder = base + entry.name, entry.is_dir(follow_symlinks=False)
         if entry.name.startswith(".") or entry.is_symlink():
@@ -68,15 +63,6 @@ def _files(folder: int, base: str, rules: Rules) -> Iterator[tuple[int, str]]:
             yield from _files(below, f"{path}/", rules)
         finally:
             os.close(below)
-
-
-def _text(folder: int, name: str) -> str:
-    try:
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
-    except OSError:
-        return ""
-    with os.fdopen(fd, "rb") as file:
-        return file.read(_IGNORE).decode("utf-8", "replace")
 
 
 def _file(file: BinaryIO, path: str, wanted: re.Pattern[str]) -> None:

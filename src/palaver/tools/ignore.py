@@ -1,11 +1,13 @@
-"""What .gitignore and .ignore files leave out (gitignore(5)), for searches without ripgrep."""
+"""What .gitignore and .ignore files leave out (gitignore(5)), where ripgrep does not say it."""
 
 from __future__ import annotations
 
+import os
 import re
 from typing import NamedTuple
 
 NAMES = (".gitignore", ".ignore")  # the later counts more, as in ripgrep
+_MOST = 1 << 20  # bytes of an ignore file that are read
 
 
 class Pattern(NamedTuple):
@@ -16,12 +18,29 @@ class Pattern(NamedTuple):
     keeps: bool
 
 
+Rules = list[tuple[str, list[Pattern]]]
+
+
+def rules_of(folder: int, base: str) -> tuple[str, list[Pattern]]:
+    """Read the ignore files of an open folder; `base` is its path from the top, with a slash."""
+    return base, [pattern for name in NAMES for pattern in patterns(_text(folder, name))]
+
+
+def _text(folder: int, name: str) -> str:
+    try:
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError:
+        return ""
+    with os.fdopen(fd, "rb") as file:
+        return file.read(_MOST).decode("utf-8", "replace")
+
+
 def patterns(text: str) -> list[Pattern]:
     """Read an ignore file; what fits later counts more."""
     return [made for line in text.splitlines() if (made := _pattern(line))]
 
 
-def ignored(rules: list[tuple[str, list[Pattern]]], path: str, *, folder: bool) -> bool:
+def ignored(rules: Rules, path: str, *, folder: bool) -> bool:
     """Say whether `path` is left out; `rules` are those of the folders above it, outermost first.
 
     Each comes with its folder's path, which ends in a slash or is empty.

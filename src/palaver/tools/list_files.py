@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from palaver.core.tool import ToolContext, ToolSpec
-from palaver.tools import files
+from palaver.tools import files, ignore
 
 
 class ListFiles:
@@ -20,14 +20,27 @@ class ListFiles:
     )
 
     async def call(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
-        """Return a name a line, sorted."""
-        with files.open_folder(ctx.root, arguments.get("path", ".")) as fd, os.scandir(fd) as found:
-            names = sorted(
-                entry.name + ("/" if entry.is_dir(follow_symlinks=False) else "")
-                for entry in found
-                if not entry.name.startswith(files.SCRATCH)
-            )
-        return "\n".join(names).encode("utf-8", "replace").decode() or "(empty)"
+        """Return a name a line, sorted; what ignore files leave out is counted."""
+        path = arguments.get("path", ".")
+        parts = files.parts_of(ctx.root, path)
+        rules = []
+        for depth in range(len(parts) + 1):
+            with files.open_folder(ctx.root, "/".join(parts[:depth]) or ".") as fd:
+                rules.append(ignore.rules_of(fd, "".join(f"{part}/" for part in parts[:depth])))
+        base, names, ignored = rules[-1][0], [], 0
+        with files.open_folder(ctx.root, path) as fd, os.scandir(fd) as found:
+            for entry in found:
+                folder = entry.is_dir(follow_symlinks=False)
+                if entry.name.startswith(files.SCRATCH):
+                    continue
+                if ignore.ignored(rules, base + entry.name, folder=folder):
+                    ignored += 1
+                else:
+                    names.append(entry.name + "/" * folder)
+        lines = sorted(names) or ["(empty)"]
+        if ignored:
+            lines.append(f"({ignored} more that ignore files leave out)")
+        return "\n".join(lines).encode("utf-8", "replace").decode()
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return the folder that is listed."""
