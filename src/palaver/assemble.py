@@ -17,9 +17,9 @@ from palaver.config.settings import Settings, config_file
 from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.core.generation import Sampling
-from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.options import ModelFile
-from palaver.engines.llama_cpp.process import Child, Progress
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.options import ModelFile
+from palaver.engines.child.process import Child, Progress
 from palaver.formats.template import TemplateFormat, check_dialect
 from palaver.launch import engine_options, start
 from palaver.models.kv import States
@@ -73,7 +73,7 @@ async def open_model(
         raise
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
-    engine, _ = await asyncio.gather(LlamaCpp.start(child, env, progress), jinja2)
+    engine, _ = await asyncio.gather(ChildEngine.start(child, env, progress), jinja2)
     began = datetime.date.fromtimestamp(started)
     fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0

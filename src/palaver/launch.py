@@ -10,9 +10,9 @@ from pathlib import Path
 from palaver import demo
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
-from palaver.engines.llama_cpp.options import Options
-from palaver.engines.llama_cpp.prespawn import Prespawned
-from palaver.engines.llama_cpp.process import Child
+from palaver.engines.child.options import Options
+from palaver.engines.child.prespawn import Prespawned
+from palaver.engines.child.process import Child
 
 TINY = "palaver-tiny"
 

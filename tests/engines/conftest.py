@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 from tests.support.engines import start
 
-from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.child.engine import ChildEngine
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LlamaCpp]:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChildEngine]:
     made = asyncio.run(start(tmp_path_factory.mktemp("e")))
     yield made
     asyncio.run(made.close())

@@ -17,12 +17,12 @@ from tests.support.talk import LONG, Talk, loaded
 
 import gguf
 from palaver.core.errors import EngineError, PalaverError, UserError
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.process import Child
+from palaver.engines.child.wire import RefusedError, Wire
 from palaver.engines.llama_cpp import binary
 from palaver.engines.llama_cpp import gguf as reader
 from palaver.engines.llama_cpp.describe import describe
-from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.process import Child
-from palaver.engines.llama_cpp.wire import RefusedError, Wire
 
 PROMPT = list(range(40, 90))
 
@@ -81,7 +81,7 @@ def test_progress_is_said_while_it_loads(tmp_path):
         said: list[str] = []
         given = options(tmp_path, llama_server=server(tmp_path, "--slow"))
         child = Child.start(given, ENVIRONMENT, None)
-        engine = await LlamaCpp.start(child, ENVIRONMENT, said.append)
+        engine = await ChildEngine.start(child, ENVIRONMENT, said.append)
         await engine.close()
         assert said
         assert all("llama-server is loading" in line for line in said)

@@ -11,14 +11,14 @@ from tests.support.engines import collect, text
 
 from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
-from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.child.engine import ChildEngine
 from palaver.models.ids import ReplyIds
 
 PROMPT = list(range(40, 90))
 EMOJI = "Sure: 😀 café 日本語 👩‍👩‍👧 ok"
 
 
-async def forced(engine: LlamaCpp, said: str) -> tuple[list[int], str, list[int]]:
+async def forced(engine: ChildEngine, said: str) -> tuple[list[int], str, list[int]]:
     """Let the engine say exactly `said`; return our ids, the text, and its own unstreamed ids."""
     grammar = f"root ::= {msgspec.json.encode(said).decode()}"
     sampling = {"grammar": grammar, "max_tokens": 80, "seed": 7, "temperature": 1.0}
@@ -99,7 +99,7 @@ def test_temperature_zero_is_greedy_and_unset_is_not(engine):
 
 
 def test_zero_of_a_setting_is_sent_and_unset_is_not():
-    from palaver.engines.llama_cpp.engine import _request
+    from palaver.engines.child.engine import _request
 
     names = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed")
     unset = _request([1], Sampling(), [])

@@ -28,11 +28,11 @@ from tests.support.engines import (
 
 from palaver.core.errors import EngineError
 from palaver.core.generation import Sampling
-from palaver.engines.llama_cpp import folders
-from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.prespawn import Prespawned
-from palaver.engines.llama_cpp.process import Child
-from palaver.engines.llama_cpp.wire import RefusedError, Wire
+from palaver.engines.child import folders
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.prespawn import Prespawned
+from palaver.engines.child.process import Child
+from palaver.engines.child.wire import RefusedError, Wire
 
 PROMPT = list(range(40, 90))
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
@@ -239,7 +239,7 @@ def test_loading_that_takes_too_long_is_ended(tmp_path):
     assert asyncio.run(gone(child.process.pid))
 
 
-async def _struck(engine: LlamaCpp, where: str, strike: int) -> None:
+async def _struck(engine: ChildEngine, where: str, strike: int) -> None:
     prompt = [9 + i % 300 for i in range(950 if where == "prefill" else 20)]
     sampling = Sampling(max_tokens=None, temperature=0.0, grammar='root ::= "a"{900}')
     if where == "idle":

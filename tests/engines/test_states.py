@@ -11,18 +11,18 @@ import pytest
 from tests.support.engines import collect, running, wide_heads
 
 from palaver.core.errors import EngineError
-from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.child.engine import ChildEngine
 from palaver.models.cache import Cache
 from palaver.models.kv import States, ids_of
 
 PROMPT = [3 + (7 * i) % 480 for i in range(400)]
 
 
-def states(engine: LlamaCpp, limit: int = 1 << 30) -> States:
+def states(engine: ChildEngine, limit: int = 1 << 30) -> States:
     return States(Path(engine._child.options.slots), engine.info.fingerprint, limit)
 
 
-async def keep(engine: LlamaCpp, found: States, prompt: list[int]) -> Path:
+async def keep(engine: ChildEngine, found: States, prompt: list[int]) -> Path:
     """Read a prompt and save the state; return its file."""
     before = set(found.folder.iterdir())
     async for _ in engine.prefill(prompt):
@@ -149,7 +149,7 @@ def test_a_state_that_kills_the_engine_is_not_tried_again(tmp_path):
     """The engine dies in a restore (here: killed); the file must not kill the next one."""
 
     class Dying:
-        def __init__(self, engine: LlamaCpp) -> None:
+        def __init__(self, engine: ChildEngine) -> None:
             self.info = engine.info
             self.alive = False
 

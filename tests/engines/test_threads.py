@@ -8,9 +8,9 @@ import pytest
 from tests.support.engines import running, start
 from tests.support.talk import LONG, Talk, loaded
 
-from palaver.engines.llama_cpp import engine as engine_module
-from palaver.engines.llama_cpp import threads
-from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.child import engine as engine_module
+from palaver.engines.child import threads
+from palaver.engines.child.engine import ChildEngine
 
 
 def test_the_probe_stays_within_the_cores_that_we_may_use():
@@ -85,7 +85,7 @@ def test_a_cache_that_can_not_be_saved_is_not_given_up_for_threads(tmp_path):
 
 
 def test_a_crash_after_a_change_measures_again(tmp_path):
-    async def run(made: LlamaCpp) -> None:
+    async def run(made: ChildEngine) -> None:
         await made.restart(1)
         assert made._child.options.threads == 1
         assert made._child.given.threads is None

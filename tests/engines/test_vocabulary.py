@@ -10,14 +10,14 @@ import pytest
 from tests.support.engines import ENVIRONMENT, options, running
 from tests.support.gguf import make_tiny
 
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.process import Child
 from palaver.engines.llama_cpp import gguf, vocabulary
-from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.process import Child
 
 TEXTS = ("<|im_end|>", "<|endoftext|>", "<|im_start|>", "<think>", "</tool_call>")
 
 
-async def ends(engine: LlamaCpp, token: int) -> bool:
+async def ends(engine: ChildEngine, token: int) -> bool:
     """Say whether the engine itself ends a reply at this token."""
     body = {"prompt": [5, 6], "n_predict": 3, "logit_bias": [[token, 100]], "temperature": 0}
     answer = await engine._wire().call("POST", "/completion", body)
@@ -130,7 +130,7 @@ def test_a_file_that_is_no_model_is_the_users_error_and_leaves_nothing(tmp_path)
 
     async def run(path: Path) -> None:
         child = Child.start(options(tmp_path, model=path), ENVIRONMENT, None)
-        await LlamaCpp.start(child, ENVIRONMENT)
+        await ChildEngine.start(child, ENVIRONMENT)
 
     for path in (bad, tmp_path):
         with pytest.raises(UserError, match=path.name):

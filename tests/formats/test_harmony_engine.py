@@ -14,7 +14,7 @@ from tests.support.talk import Talk
 
 from palaver.assemble import make_format
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
-from palaver.engines.llama_cpp.engine import LlamaCpp
+from palaver.engines.child.engine import ChildEngine
 from palaver.formats.template import TemplateFormat
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -26,7 +26,7 @@ LETTERS = "[a-z]{2,5}"
 
 @asynccontextmanager
 async def loaded(folder: Path) -> AsyncIterator[LocalModel]:
-    engine: LlamaCpp = await start(folder, "gpt-oss")
+    engine: ChildEngine = await start(folder, "gpt-oss")
     fmt = make_format(engine.file, DAY)
     model = LocalModel(engine, fmt, States(folder / "kv", engine.info.fingerprint, 1 << 30))
     try:

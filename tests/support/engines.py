@@ -13,9 +13,9 @@ from tests.support.gguf import Kind, make_tiny
 
 from palaver.core.engine import Token
 from palaver.core.generation import Sampling
-from palaver.engines.llama_cpp.engine import LlamaCpp
-from palaver.engines.llama_cpp.options import Options
-from palaver.engines.llama_cpp.process import Child
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.options import Options
+from palaver.engines.child.process import Child
 
 ENVIRONMENT = {"PATH": os.environ["PATH"]}
 
@@ -41,14 +41,14 @@ def wide_heads(path: Path) -> Path:
     return write(path, shape, "q8_0", 0)
 
 
-async def start(folder: Path, kind: Kind = "llama", **given: Any) -> LlamaCpp:
+async def start(folder: Path, kind: Kind = "llama", **given: Any) -> ChildEngine:
     """Start an engine."""
     child = Child.start(options(folder, kind, **given), ENVIRONMENT, None)
-    return await LlamaCpp.start(child, ENVIRONMENT)
+    return await ChildEngine.start(child, ENVIRONMENT)
 
 
 @asynccontextmanager
-async def running(folder: Path, kind: Kind = "llama", **given: Any) -> AsyncIterator[LlamaCpp]:
+async def running(folder: Path, kind: Kind = "llama", **given: Any) -> AsyncIterator[ChildEngine]:
     """Start an engine and end it."""
     engine = await start(folder, kind, **given)
     try:
@@ -57,7 +57,7 @@ async def running(folder: Path, kind: Kind = "llama", **given: Any) -> AsyncIter
         await engine.close()
 
 
-async def collect(engine: LlamaCpp, prompt: Sequence[int], **sampling: Any) -> list[Token]:
+async def collect(engine: ChildEngine, prompt: Sequence[int], **sampling: Any) -> list[Token]:
     """Generate to the end."""
     given = Sampling(**{"max_tokens": 16, "temperature": 0.0} | sampling)
     return [token async for token in engine.generate(prompt, given)]
@@ -68,12 +68,12 @@ def text(tokens: list[Token]) -> str:
     return "".join(token.text for token in tokens)
 
 
-def pid(engine: LlamaCpp) -> int:
+def pid(engine: ChildEngine) -> int:
     """Return the engine's process id."""
     return engine._child.process.pid
 
 
-def folder_of(engine: LlamaCpp) -> Path:
+def folder_of(engine: ChildEngine) -> Path:
     """Return the engine's own folder."""
     return Path(engine._child.options.folder)
 

@@ -91,7 +91,7 @@ def _sqlite() -> Iterator[Finding]:
 
 
 def _processor() -> Iterator[Finding]:
-    from palaver.engines.llama_cpp.threads import allowed, free_cores
+    from palaver.engines.child.threads import allowed, free_cores
 
     sets = _instruction_sets()
     note = f", {' '.join(sets)}" if sets else ""

@@ -18,7 +18,7 @@ from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message
-from palaver.engines.llama_cpp.process import Child
+from palaver.engines.child.process import Child
 from palaver.launch import TINY
 from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore

@@ -14,7 +14,7 @@ from palaver.config import environment, settings
 def run(flags: dict[str, Any]) -> int:
     """Run the chat until the user leaves; returns the exit code. Raises PalaverError."""
     from palaver.config import paths
-    from palaver.engines.llama_cpp.prespawn import Prespawned
+    from palaver.engines.child.prespawn import Prespawned
 
     names = settings.keys()
     given = {name: value for name, value in flags.items() if name in names}

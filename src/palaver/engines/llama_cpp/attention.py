@@ -9,7 +9,7 @@ the values are quantised, which needs it.
 
 from __future__ import annotations
 
-from palaver.engines.llama_cpp.options import Options
+from palaver.engines.child.options import Options
 
 UNQUANTISED = ("f16", "bf16", "f32")
 

@@ -22,9 +22,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from palaver.core.errors import EngineError, UserError
-from palaver.engines.llama_cpp import folders
+from palaver.engines.child import folders
+from palaver.engines.child.options import ModelFile, Options, Report
 from palaver.engines.llama_cpp.memory import CHECKPOINTS
-from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
 _POLL = 0.02  # seconds between looks at a server that is loading; grows tenfold
 _VARIABLES = {

@@ -20,9 +20,9 @@ from typing import Any
 import msgspec
 
 from palaver.core.errors import PalaverError, UserError
+from palaver.engines.child.options import ModelFile, Options, Report
 from palaver.engines.llama_cpp.attention import flash
 from palaver.engines.llama_cpp.memory import CHECKPOINTS
-from palaver.engines.llama_cpp.options import ModelFile, Options, Report
 
 Say = Callable[[Report], None]
 

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from palaver.core.errors import UserError
-from palaver.engines.llama_cpp import folders, gguf, memory, vocabulary
+from palaver.engines.child import folders
+from palaver.engines.child.options import ModelFile, Options
+from palaver.engines.child.threads import allowed, free_cores
+from palaver.engines.llama_cpp import gguf, memory, vocabulary
 from palaver.engines.llama_cpp.attention import flash
-from palaver.engines.llama_cpp.options import ModelFile, Options
-from palaver.engines.llama_cpp.threads import allowed, free_cores
 
 DEFAULT_CONTEXT = 8192
 _STEP = 256  # llama.cpp rounds the context up to this

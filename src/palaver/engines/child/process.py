@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 
 from palaver.core.errors import EngineError, UserError
-from palaver.engines.llama_cpp import folders
-from palaver.engines.llama_cpp.options import ModelFile, Options, Report
-from palaver.engines.llama_cpp.prespawn import Prespawned
-from palaver.engines.llama_cpp.wire import Wire
+from palaver.engines.child import folders
+from palaver.engines.child.options import ModelFile, Options, Report
+from palaver.engines.child.prespawn import Prespawned
+from palaver.engines.child.wire import Wire
 
 Progress = Callable[[str], None]
 

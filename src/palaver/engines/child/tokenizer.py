@@ -7,12 +7,12 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from palaver.engines.llama_cpp.options import ModelFile
+from palaver.engines.child.options import ModelFile
 
 Call = Callable[[str, str, object], Awaitable[Any]]
 
 
-class LlamaTokenizer:
+class ChildTokenizer:
     """Tokenizer over `/tokenize` and `/detokenize`. Calls raise EngineError."""
 
     def __init__(self, call: Call, model: ModelFile, *, add_bos: bool) -> None:

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from palaver.core.errors import EngineError
-from palaver.engines.llama_cpp import folders
+from palaver.engines.child import folders
 
 
 class Prespawned:

@@ -1,4 +1,7 @@
-"""llama.cpp as an Engine: ids in, tokens out, states saved and restored."""
+"""A process as an Engine: ids in, tokens out, states saved and restored.
+
+llama.cpp's native API is what all engines of ours speak (docs/adr/0004-one-native-api.md).
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,11 @@ import msgspec
 from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling, Timings
-from palaver.engines.llama_cpp.options import ModelFile, Options
-from palaver.engines.llama_cpp.process import Child, Progress
-from palaver.engines.llama_cpp.threads import allowed, free_cores
-from palaver.engines.llama_cpp.tokenizer import LlamaTokenizer, adds_bos
-from palaver.engines.llama_cpp.wire import EventStream, RefusedError, Wire
+from palaver.engines.child.options import ModelFile, Options
+from palaver.engines.child.process import Child, Progress
+from palaver.engines.child.threads import allowed, free_cores
+from palaver.engines.child.tokenizer import ChildTokenizer, adds_bos
+from palaver.engines.child.wire import EventStream, RefusedError, Wire
 
 _FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
 
@@ -51,7 +54,7 @@ class _Chunk(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-class LlamaCpp:
+class ChildEngine:
     """One loaded model; made by `start`. Not for two generations at a time."""
 
     def __init__(self, child: Child, env: dict[str, str], model: ModelFile) -> None:
@@ -59,7 +62,7 @@ class LlamaCpp:
         self._env = env
         self._child = child
         self.file = model
-        self.tokenizer: Tokenizer = LlamaTokenizer(self._call, model, add_bos=False)
+        self.tokenizer: Tokenizer = ChildTokenizer(self._call, model, add_bos=False)
         self._stream: EventStream | None = None
         self._fixed = child.given.threads is not None
         self._preserved = sorted(set(model.control) - set(model.eog))
@@ -68,7 +71,7 @@ class LlamaCpp:
     @classmethod
     async def start(
         cls, child: Child, env: dict[str, str], progress: Progress | None = None
-    ) -> LlamaCpp:
+    ) -> ChildEngine:
         """Wait for a spawned child and make an engine of it; raises UserError, EngineError.
 
         `progress` gets lines for the user while a server is loading.
@@ -76,7 +79,7 @@ class LlamaCpp:
         engine = cls(child, env, await child.ready(progress))
         file = engine.file
         add_bos = await adds_bos(engine._call, file.bos_id)
-        engine.tokenizer = LlamaTokenizer(engine._call, file, add_bos=add_bos)
+        engine.tokenizer = ChildTokenizer(engine._call, file, add_bos=add_bos)
         return engine
 
     def _wire(self) -> Wire:

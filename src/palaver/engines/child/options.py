@@ -1,4 +1,4 @@
-"""What a llama.cpp child is started with, and what it says of the model it loaded."""
+"""What an engine's process is started with, and what it says of the model it loaded."""
 
 from __future__ import annotations
 
