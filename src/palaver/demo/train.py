@@ -8,7 +8,9 @@ from there. Data and start are a function of `--seed` and the number of processe
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -133,6 +135,8 @@ def _loop(
 ) -> None:
     rank, last_saved, start = optimizer.rank, time.monotonic(), time.monotonic()
     while clock.progress() < 1:
+        if options.processes > 1 and os.getppid() != options.parent:
+            raise SystemExit("the process that started this one is gone")
         length = LENGTHS[clock.step % len(LENGTHS)]
         seed = (options.seed * 1_000_003 + clock.step) * 64 + rank
         data = batch(tokenizer, seed, options.tokens, length, clock.dense())
@@ -182,13 +186,28 @@ def main() -> None:
     options = parser.parse_args()
     if not options.minutes and not options.steps:
         parser.error("say how long: --minutes or --steps")
+    if options.tokens < max(LENGTHS):
+        parser.error(f"--tokens is at least {max(LENGTHS)}, the longest dialogue's")
     options.folder.mkdir(parents=True, exist_ok=True)
-    options.meeting = time.time_ns()
+    with (options.folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            parser.error(f"another process trains in {options.folder}")
+        run(options)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train in as many processes as are asked for; those end with this one."""
     vocabulary(options.folder)
     if options.processes == 1:
         work(0, options)
-    else:
+        return
+    options.meeting, options.parent = time.time_ns(), os.getpid()
+    try:
         torch.multiprocessing.spawn(work, (options,), options.processes)
+    finally:
+        (options.folder / f"meet-{options.meeting}").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
