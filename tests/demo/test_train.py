@@ -28,7 +28,7 @@ def train(folder: Path, steps: int, processes: int = 1, **keywords) -> subproces
             "--seed=5",
             f"--tokens={max(LENGTHS)}",
             f"--processes={processes}",
-        ],  # fmt: skip
+        ],
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
