@@ -25,10 +25,13 @@ _NOTEWORTHY = 16  # tokens; fewer are read again without a word
 class LocalModel:
     """Model over an Engine, a Format and saved states. One answer at a time."""
 
-    def __init__(self, engine: Engine, fmt: Format, states: States) -> None:
+    def __init__(
+        self, engine: Engine, fmt: Format, states: States, cache: Cache | None = None
+    ) -> None:
+        """`cache` is the engine's where other models keep book of it, too."""
         self.engine = engine
         self.format = fmt
-        self.cache = Cache(engine, states)
+        self.cache = cache or Cache(engine, states)
         self.name = engine.info.model
         self.raw = False  # whether answers hold their tokens' own text as well
         self.last: Timings | None = None  # of the newest answer
@@ -42,10 +45,14 @@ class LocalModel:
     ) -> AsyncIterator[Event]:
         """Answer the log; see `palaver.core.model.Model.respond`."""
         self._cancelled = False
-        prompt = await self._prompts.build(rows, tools)
-        async with aclosing(self._respond(prompt, tools, sampling, None)) as events:
+        prompt = await self.prompt(rows, tools)
+        async with aclosing(self.answer(prompt, tools, sampling)) as events:
             async for event in events:
                 yield event
+
+    async def prompt(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Prompt:
+        """Make the prompt of a log, which `answer` takes. Raises UserError."""
+        return await self._prompts.build(rows, tools)
 
     async def carry_on(
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
@@ -56,7 +63,7 @@ class LocalModel:
         """
         self._cancelled = False
         reply = await self._prompts.open_reply(rows, tools)
-        async with aclosing(self._respond(reply.prompt, tools, sampling, reply)) as events:
+        async with aclosing(self.answer(reply.prompt, tools, sampling, reply)) as events:
             async for event in events:
                 yield event
 
@@ -72,7 +79,7 @@ class LocalModel:
         "template" is what belongs to no message: the reply's opening, and what tokenising
         parts for themselves differs from tokenising the whole.
         """
-        prompt = await self._prompts.build(rows, tools)
+        prompt = await self.prompt(rows, tools)
         parts: list[tuple[str, int]] = []
         turn = 0
         for role, tokens in await self._prompts.spans(rows, tools):
@@ -90,7 +97,7 @@ class LocalModel:
 
         Where a cache can't be cut back `reused` is a lower bound and `broke` says what is lost.
         """
-        prompt = await self._prompts.build([*rows, _draft(rows, draft)], tools)
+        prompt = await self.prompt([*rows, _draft(rows, draft)], tools)
         reuse = self.cache.reusable(prompt.ids)
         fresh = len(prompt.ids) - reuse.tokens
         seconds = fresh * self._rate if self._rate is not None else None
@@ -102,8 +109,7 @@ class LocalModel:
     async def warm(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> None:
         """Bring what any next message will stand after into the cache, while the user types."""
         heads = [
-            list((await self._prompts.build([*rows, _draft(rows, text)], tools)).ids)
-            for text in ("a", "0")
+            list((await self.prompt([*rows, _draft(rows, text)], tools)).ids) for text in ("a", "0")
         ]
         await self.cache.warm(heads[0][: common_prefix(*heads)])
 
@@ -111,13 +117,14 @@ class LocalModel:
         """End the engine."""
         await self.engine.close()
 
-    async def _respond(
+    async def answer(
         self,
         prompt: Prompt,
         tools: Sequence[ToolSpec],
         sampling: Sampling,
-        reply: OpenReply | None,
+        reply: OpenReply | None = None,
     ) -> AsyncGenerator[Event]:
+        """Answer a prompt, as `respond` does; `reply` is where it ends inside one."""
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
             raise UserError(
