@@ -12,12 +12,13 @@ from typing import Literal
 from palaver.config import paths
 from palaver.core.errors import UserError
 from palaver.core.generation import Generation
-from palaver.core.log import Compaction, Entry, Row, turn_starts, visible
+from palaver.core.log import Compaction, Entry, Notice, Row, turn_starts, visible
 from palaver.core.messages import Message, Reasoning, Text, system
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Mark, MarkKind, Store
 
 JournalKind = Literal["text", "reasoning", "call"]
+CLEARED = Notice("cleared", "")
 
 
 class Conversation:
@@ -122,6 +123,8 @@ class Conversation:
         """Take the newest undo back; False if there is nothing to redo."""
         done = await self.store.run(Store.redo, self.session)
         await self._reload()
+        if self.rows and self.rows[-1].entry == CLEARED:
+            await self.append(Notice("info", "gone on with after /clear"))
         return done
 
     async def go_to(self, row: int | None) -> None:
@@ -132,6 +135,8 @@ class Conversation:
     async def clear(self) -> None:
         """Begin anew with the same system prompt; what was said stays as a branch."""
         head = next((r for r in self.view if _role(r) == "system"), None)
+        if self.turns:
+            await self.append(CLEARED)
         if head is None or head.parent is None:
             await self.go_to(head.id if head else None)
             return

@@ -123,12 +123,15 @@ def test_capture(palaver, tmp_path):
     assert done.stderr.startswith("session 1: saved 2 messages\nsession 2: saved 4 messages\n")
     assert f"{out}: 2 of 2 conversations written" in done.stderr
     again = palaver("capture", "all", "--output", out)
-    assert again.stderr.startswith(f"{out}: 0 of 2 conversations written, the others were there")
+    assert again.stderr == f"{out}: 0 of 2 conversations written, the others were there\n"
     assert "already saved" in palaver("capture", 1, "--output", out).stderr
     assert [len(json.loads(line)["messages"]) for line in out.read_text().splitlines()] == [2, 4]
     good = palaver("capture", "--good-only", 2)
     assert [m["content"] for m in json.loads(good.stdout)["messages"]] == ["untitled", "yes"]
-    assert "1: nothing to write" in palaver("capture", "--good-only", 1).stderr
+    assert palaver("capture", "--good-only", 1).stderr == (
+        "session 1: nothing to save: a record needs two messages; left out 1 turn that is not"
+        " marked good\n"
+    )
     (tmp_path / "kb").write_text("KB")
     (tmp_path / "kernel").write_text("KERNEL")
     (tmp_path / "empty").write_text("")

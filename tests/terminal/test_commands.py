@@ -289,3 +289,18 @@ def test_farewell_words_leave(tmp_path):
     (folder / "config.toml").write_text('farewells = ["bye", "Auf Wiedersehen"]\n')
     assert Done(tmp_path, "one", "BYE", "two").said() == ["one"]
     assert Done(tmp_path, "one", " auf wiedersehen ", "two").said() == ["one"]
+
+
+def test_a_conversation_that_was_cleared_is_captured_from_the_store(tmp_path):
+    typed = ("one", "more", "/clear", "two", "three", "/undo", "four", "/clear", "five")
+    live = tmp_path / "live.jsonl"
+    Done(tmp_path, *typed, args=(*ENDS, "--output", str(live)))
+    captured = subprocess.run(
+        [sys.executable, "-m", "palaver.cli.main", "capture", "1"],
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        timeout=PATIENCE,
+        check=True,
+    ).stdout
+    assert captured.count(b"\n") == 3
+    assert captured == live.read_bytes()

@@ -13,9 +13,12 @@ from msgspec import Struct
 
 from palaver.capture.append import Place, append_records, check_writable
 from palaver.capture.records import Built, Policy, build
+from palaver.core.log import Row
 from palaver.sessions.background import AsyncStore
-from palaver.sessions.captured import Captured, captured, note_captured
+from palaver.sessions.captured import Captured, captured, conversations, note_captured
 from palaver.sessions.store import Store
+
+_END = b"]}"  # of a record's line
 
 
 class Saved(Struct, frozen=True):
@@ -49,10 +52,66 @@ def check_output(path: Path) -> None:
     check_writable(path)
 
 
-def build_record(store: Store, session: int, policy: Policy) -> Built:
-    """Make the record of where a session stands. Raises UserError if there is no session."""
-    rows = store.path(session)
-    return build(rows, store.marks([row.id for row in rows]), policy)
+class Record(Struct, frozen=True):
+    """What a path of a session makes: `rows` lead from the root to where it ends."""
+
+    rows: list[Row]
+    built: Built
+
+    def __str__(self) -> str:
+        """Return its line of JSON; "" where there is no record."""
+        return (self.built.line or b"").decode()
+
+
+def build_record(store: Store, session: int, policy: Policy, tip: int | None = None) -> Record:
+    """Make the record of the path to `tip`, or to where a session stands.
+
+    Raises UserError if there is no session.
+    """
+    rows = store.path(session, tip)
+    return Record(rows, build(rows, store.marks([row.id for row in rows]), policy))
+
+
+def build_records(
+    store: Store, session: int, policy: Policy, *, branches: bool = False
+) -> list[Record]:
+    """Make the records of a session's conversations, oldest first; `branches`: of every branch.
+
+    What another of them begins with is left out: it stands in that one.
+    """
+    if branches:
+        tips = [branch.tip for branch in reversed(store.branches(session))]
+    else:
+        tips = conversations(store, session)
+    made = [build_record(store, session, policy, tip) for tip in tips]
+    lines = {record.built.line: record for record in made if record.built.line}
+    return [
+        record
+        for line, record in lines.items()
+        if not any(other.startswith(line[: -len(_END)] + b",") for other in lines)
+    ]
+
+
+def write_record(store: Store, session: int, path: Path, record: Record) -> Saved:
+    """Append a record of the session to the file, unless that holds it.
+
+    Raises UserError where the file can't be written.
+    """
+    if record.built.line is None:
+        return Saved(record.built, False)
+    name = str(path.absolute())
+    before = captured(store, session, name)
+    tip = record.rows[-1].id
+
+    def note(places: list[Place]) -> None:
+        for place in places:
+            noted = Captured(tip, place.start, place.length, place.digest)
+            note_captured(store, session, name, noted)
+
+    known = {old.digest: old.start for old in before}
+    written = append_records(path, [record.built.line], known, note)
+    above = {row.id for row in record.rows[:-1]}
+    return Saved(record.built, bool(written), any(old.tip in above for old in before))
 
 
 def capture_session(store: Store, session: int, path: Path, policy: Policy) -> Saved:
@@ -60,23 +119,7 @@ def capture_session(store: Store, session: int, path: Path, policy: Policy) -> S
 
     Raises UserError where the file can't be written.
     """
-    rows = store.path(session)
-    built = build(rows, store.marks([row.id for row in rows]), policy)
-    if built.line is None:
-        return Saved(built, False)
-    name = str(path.absolute())
-    before = captured(store, session, name)
-    tip = rows[-1].id
-
-    def note(places: list[Place]) -> None:
-        for place in places:
-            record = Captured(tip, place.start, place.length, place.digest)
-            note_captured(store, session, name, record)
-
-    known = {record.digest: record.start for record in before}
-    written = append_records(path, [built.line], known, note)
-    above = {row.id for row in rows[:-1]}
-    return Saved(built, bool(written), any(record.tip in above for record in before))
+    return write_record(store, session, path, build_record(store, session, policy))
 
 
 async def save_session(

@@ -15,6 +15,7 @@ import click
     type=click.Path(dir_okay=False, path_type=Path),
     help="File to append to. Without it the records are printed.",
 )
+@click.option("--all-branches", is_flag=True, help="Also what was undone, edited, answered again.")
 @click.option("--good-only", is_flag=True, help="Only turns that were marked /good.")
 @click.option("--no-system", is_flag=True, help="Leave the system message out.")
 @click.option("--kb", help="Knowledge base to sign user turns with (needs --kernel).")
@@ -22,6 +23,7 @@ import click
 def capture(
     sessions: tuple[str, ...],
     output: Path | None,
+    all_branches: bool,
     good_only: bool,
     no_system: bool,
     kb: str | None,
@@ -29,12 +31,18 @@ def capture(
 ) -> None:
     """Write conversations as training records, one JSON object a line.
 
-    SESSION is a session's number, `last` or `all`. What a file holds already is not written
-    again. Turns that were marked /bad, and those whose answer was cut off and not marked /good,
-    are left out.
+    SESSION is a session's number, `last` or `all`. A session holds the conversation that it
+    stands at and those that /clear left. What a file holds already is not written again. Turns
+    that were marked /bad, and those whose answer was cut off and not marked /good, are left out.
     """
     from palaver import assemble
-    from palaver.capture.output import build_record, capture_session, check_output
+    from palaver.capture.output import (
+        Saved,
+        build_record,
+        build_records,
+        check_output,
+        write_record,
+    )
     from palaver.capture.records import Policy
     from palaver.cli._store import opened, print_text, say, session_numbers
     from palaver.config.settings import Settings
@@ -45,24 +53,24 @@ def capture(
         check_output(output)
     with opened(readonly=output is None) as store:
         numbers = session_numbers(store, sessions)
-        written = 0
+        found = written = 0
         for session in numbers:
-            if output:
-                saved = capture_session(store, session, output, policy)
+            records = build_records(store, session, policy, branches=all_branches)
+            if not records and len(numbers) == 1:
+                say(
+                    f"session {session}: {Saved(build_record(store, session, policy).built, False)}"
+                )
+            for record in records:
+                found += 1
+                if output is None:
+                    print_text(f"{record}\n")
+                    continue
+                saved = write_record(store, session, output, record)
                 written += saved.written
                 if saved.written or len(numbers) == 1:
                     say(f"session {session}: {saved}")
-                continue
-            built = build_record(store, session, policy)
-            if built.line:
-                print_text(built.line.decode() + "\n")
-            elif len(numbers) == 1:
-                say(f"session {session}: nothing to write: a record needs two messages")
         if output and len(numbers) > 1:
-            say(
-                f"{output}: {written} of {len(numbers)} conversations written, the others were"
-                " there already or have nothing to write"
-            )
+            say(f"{output}: {written} of {found} conversations written, the others were there")
 
 
 COMMAND = capture

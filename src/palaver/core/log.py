@@ -18,10 +18,11 @@ class Notice(Struct, frozen=True, tag="notice"):
     """Something the user was told or noted; a model never sees it.
 
     `kind` is "note" for what the user wrote with /note, "info" for what the program said. "exec"
-    is a command that the user ran and what it printed: it begins their next message.
+    is a command that the user ran and what it printed: it begins their next message. "cleared"
+    ends a conversation that /clear left; where something follows, it was gone back to.
     """
 
-    kind: Literal["note", "info", "exec"]
+    kind: Literal["note", "info", "exec", "cleared"]
     text: str
 
 

@@ -1,4 +1,4 @@
-"""Which records of a session were written to which file."""
+"""What of a session a capture takes, and which records were written to which file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import time
 
 from msgspec import Struct
 
+from palaver.core.log import Notice
+from palaver.sessions.codec import decode_entry
 from palaver.sessions.query import fetch
 from palaver.sessions.store import Store
 
@@ -17,6 +19,24 @@ class Captured(Struct, frozen=True):
     start: int
     length: int
     digest: bytes
+
+
+def conversations(store: Store, session: int) -> list[int]:
+    """Return where a session's conversations end: each that /clear left, then where it stands.
+
+    What was undone, or answered once more, is a branch and no conversation of its own.
+    """
+    tip = store.tip(session)
+    with store.db.reading() as connection:
+        notices = fetch(
+            connection,
+            "SELECT id, body FROM entry AS e WHERE session = ?1 AND kind = 'notice' "
+            "AND id IS NOT ?2 AND NOT EXISTS (SELECT 1 FROM entry WHERE parent = e.id) ORDER BY id",
+            (session, tip),
+        )
+    found = [(row, decode_entry(body)) for row, body in notices]
+    ends = [row for row, entry in found if isinstance(entry, Notice) and entry.kind == "cleared"]
+    return ends if tip is None else [*ends, tip]
 
 
 def captured(store: Store, session: int, file: str) -> list[Captured]:

@@ -121,11 +121,14 @@ def branches(connection: apsw.Connection, session: int) -> list[Branch]:
     known = one_session(connection, session)
     rows = fetch(
         connection,
-        "SELECT id, at, kind FROM entry AS e WHERE (session = ?1 OR id = ?2) AND NOT EXISTS "
+        "SELECT id, at, kind, parent FROM entry AS e WHERE (session = ?1 OR id = ?2) AND NOT EXISTS "
         "(SELECT 1 FROM entry AS c WHERE c.parent = e.id AND c.session = ?1) ORDER BY id DESC",
         (session, known.base),
     )
-    return [
-        Branch(row, at, kind, preview_of(connection, row), row == known.tip)
-        for row, at, kind in rows
-    ]
+    found = []
+    for row, at, kind, parent in rows:
+        preview = preview_of(connection, row)  # some entries have no words
+        if not preview and parent is not None:
+            preview = preview_of(connection, parent)
+        found.append(Branch(row, at, kind, preview, row == known.tip))
+    return found
