@@ -17,6 +17,7 @@ from palaver.config.settings import Settings, config_file
 from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.core.generation import Sampling
+from palaver.core.model import Opened
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
@@ -57,12 +58,14 @@ async def open_model(
     starting: Awaitable[Child] | None = None,
     keep_states: bool = True,
     progress: Progress | None = None,
+    raw: bool = False,
 ) -> LocalModel:
     """Load the model that the settings name; `started` is the conversation's first moment.
 
     `starting` is the engine's process where that was begun before. `keep_states` False uses saved
-    states but writes none. `progress` gets lines for the user while a server is loading. Takes as
-    long as loading takes. Raises UserError, EngineError.
+    states but writes none. `progress` gets lines for the user while a server is loading. `raw`:
+    answers hold their tokens' own text as well. Takes as long as loading takes. Raises UserError,
+    EngineError.
     """
     env = environment.engine_environment()
     child = await (starting or asyncio.to_thread(start, settings))
@@ -77,7 +80,9 @@ async def open_model(
     began = datetime.date.fromtimestamp(started)
     fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
-    return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+    model = LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+    model.raw = raw
+    return model
 
 
 def make_format(
@@ -151,7 +156,7 @@ def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
 
 def workshop(
     settings: Settings,
-    model: LocalModel | None,
+    model: Opened | None,
     root: Path,
     guard: Guard,
     sandbox: OpenSandbox | None = None,
@@ -161,7 +166,7 @@ def workshop(
 
     Raises UserError for a tool that can't be had.
     """
-    tools = chosen.tools(settings.tools, knows=model.format.tools) if model else []
+    tools = chosen.tools(settings.tools, knows=model.info.tools) if model else []
     box = Box(tools, guard, sandbox)
     if hooks:
         from palaver.tools.hooks import HookedBox
@@ -169,8 +174,8 @@ def workshop(
         everything = environment.everything()
         box = HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
     longest = 20_000
-    if model:  # a result takes about a quarter of the context at most
-        longest = min(longest, max(500, model.engine.info.context))
+    if model and model.info.context:  # a result takes about a quarter of the context at most
+        longest = min(longest, max(500, model.info.context))
     return Workshop(box, root, settings.max_tool_rounds, longest)
 
 

@@ -27,9 +27,9 @@ from palaver.conversation import Conversation, Vault
 from palaver.core.errors import UserError
 from palaver.core.events import Event, MessageDone, State, StateChanged, TextDelta
 from palaver.core.messages import Message, user
+from palaver.core.model import Opened
 from palaver.core.tool import Tool
 from palaver.launch import TINY
-from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
 from palaver.tools.function import as_tool
@@ -78,7 +78,7 @@ class Chatbot:
             self._stop()
             raise
 
-    async def _open(self, save: bool) -> tuple[Conversation, LocalModel]:
+    async def _open(self, save: bool) -> tuple[Conversation, Opened]:
         model = await assemble.open_model(self._settings, started=time.time(), keep_states=save)
         try:
             store = await AsyncStore.open(self._vault.path)
@@ -152,7 +152,7 @@ class Chatbot:
 
     def save_state(self) -> bool:
         """Save what the engine's cache holds, for a later start; False if nothing was new."""
-        return self._wait(self._model.cache.save())
+        return self._wait(self._model.save())
 
     def close(self) -> None:
         """End the engine and the store; safe to call twice."""

@@ -1,8 +1,8 @@
 """What a turn is made of while it comes.
 
-A model's answer is any number of `Prefill`; then deltas in the order the model wrote them, a
-`CallParsed` after the `CallDelta`s of its call; then exactly one `MessageDone`, last. Joining the
-deltas gives the parts of `MessageDone.message`. Closing the iterator earlier cancels it.
+A model's answer is any number of `Prefill` and `Waiting`; then deltas in the order the model wrote
+them, a `CallParsed` after the `CallDelta`s of its call; then exactly one `MessageDone`, last.
+Joining the deltas gives the parts of `MessageDone.message`. Closing the iterator cancels it.
 
 The loop adds what the calls do: `ToolStarted`, any number of `ToolOutput`, `ToolFinished`; calls
 that run side by side are told apart by `call_id`. A call that never ran is finished alone.
@@ -25,6 +25,13 @@ class Prefill(Struct, frozen=True, tag="prefill"):
     done: int
     total: int
     reused: int
+
+
+class Waiting(Struct, frozen=True, tag="waiting"):
+    """Nothing is asked for `seconds` more; `why` says what happened. Nothing was said so far."""
+
+    why: str
+    seconds: int
 
 
 class TextDelta(Struct, frozen=True, tag="text", omit_defaults=True):
@@ -73,7 +80,7 @@ class Raw(Struct, frozen=True, tag="raw", omit_defaults=True):
 
 
 class MessageDone(Struct, frozen=True, tag="done", omit_defaults=True):
-    """The reply is complete. `generation` is None for a model that gives no ids."""
+    """The reply is complete."""
 
     message: Message
     generation: Generation | None = None
@@ -110,4 +117,4 @@ class StateChanged(Struct, frozen=True, tag="state"):
 
 ParserEvent = TextDelta | ReasoningDelta | CallDelta | CallParsed
 ToolEvent = ToolStarted | ToolOutput | ToolFinished
-Event = Prefill | Raw | ParserEvent | MessageDone | ToolEvent | StateChanged
+Event = Prefill | Waiting | Raw | ParserEvent | MessageDone | ToolEvent | StateChanged

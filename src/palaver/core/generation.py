@@ -25,7 +25,8 @@ class Timings(Struct, frozen=True, omit_defaults=True):
     """What a generation cost, as the engine measured it; seconds and tokens.
 
     `reused` prompt tokens were in the cache already, `prefilled` were read now; their sum is
-    the prompt's length. `ttft` is wall time from the request to the first token.
+    the prompt's length. `ttft` is wall time from the request to the first token. `guessed`: the
+    engine reported no tokens, these are estimates.
     """
 
     reused: int = 0
@@ -34,6 +35,7 @@ class Timings(Struct, frozen=True, omit_defaults=True):
     decoded: int = 0
     decode_seconds: float = 0.0
     ttft: float = 0.0
+    guessed: bool = False
 
 
 class Generation(Struct, frozen=True, omit_defaults=True):
@@ -46,7 +48,8 @@ class Generation(Struct, frozen=True, omit_defaults=True):
     the BLAKE2b of the prompt's rendered text (UTF-8), `prompt_chars` its length in characters: a
     later rendering that begins with the same text may take these ids instead of tokenising it
     again.
-    `exact` is False where an engine could not tell every id.
+    `exact` is False where an engine could not tell every id; an endpoint tells none, and its
+    prompt is the JSON that it was sent.
     """
 
     engine: str

@@ -12,7 +12,7 @@ from palaver.core.format import Format
 from palaver.core.generation import Sampling, Timings
 from palaver.core.log import Row
 from palaver.core.messages import user
-from palaver.core.model import Cost, Count
+from palaver.core.model import Cost, Count, ModelInfo
 from palaver.core.tool import ToolSpec
 from palaver.models.answer import Answer
 from palaver.models.cache import Cache
@@ -112,6 +112,47 @@ class LocalModel:
             list((await self.prompt([*rows, _draft(rows, text)], tools)).ids) for text in ("a", "0")
         ]
         await self.cache.warm(heads[0][: common_prefix(*heads)])
+
+    @property
+    def info(self) -> ModelInfo:
+        """What answers; a restart may change it."""
+        engine = self.engine.info
+        return ModelInfo(
+            model=engine.model,
+            engine=engine.name,
+            context=engine.context,
+            template=self.format.source,
+            replies=self.format.replies,
+            tools=self.format.tools,
+            threads=engine.threads,
+            channels=self.format.name == "harmony",
+        )
+
+    @property
+    def effort(self) -> str | None:
+        """How long the model is to think, where its format can say that."""
+        return self.format.effort
+
+    @effort.setter
+    def effort(self, value: str | None) -> None:
+        self.format.effort = value
+
+    @property
+    def alive(self) -> bool:
+        """Whether the engine's process runs."""
+        return self.engine.alive
+
+    async def save(self) -> bool:
+        """Save what the engine's cache holds; False if nothing was new."""
+        return await self.cache.save()
+
+    async def restart(self, threads: int | None = None) -> bool:
+        """Start the engine anew; see `palaver.models.cache.Cache.restart`."""
+        return await self.cache.restart(threads)
+
+    async def better_threads(self) -> int | None:
+        """Return the number of threads that would be faster now, None if none would."""
+        return await self.engine.better_threads()
 
     async def close(self) -> None:
         """End the engine."""

@@ -18,9 +18,9 @@ from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import Message
+from palaver.core.model import Opened
 from palaver.engines.child.process import Child
 from palaver.launch import TINY
-from palaver.models.local import LocalModel
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
 from palaver.terminal import offers, own
@@ -41,16 +41,16 @@ class Controller:
         self.flags = flags
         self.screen = screen
         self.sampling: Sampling = assemble.sampling(settings)
-        self.model: LocalModel | None = None
+        self.model: Opened | None = None
         self.forecast = Forecast()
         self.busy = False
         self._vault = Vault(keep=not flags.get("no_save"))
         self._store: AsyncStore | None = None
         self._conversation: Conversation | None = None
-        self._loading: asyncio.Task[LocalModel] | None = None
+        self._loading: asyncio.Task[Opened] | None = None
         self._progress = "loading the model"
         self._awaited = 0
-        self._ending: LocalModel | None = None
+        self._ending: Opened | None = None
         self.upkeep = Upkeep(self)
         self._halt = asyncio.Event()
         self._halting: asyncio.Task[None] | None = None
@@ -124,6 +124,7 @@ class Controller:
             starting=starting,
             keep_states=keep,
             progress=self._progressed,
+            raw=bool(self.flags.get("raw")),
         )
         self._loading = asyncio.create_task(model)
         self._loading.add_done_callback(self._loaded)
@@ -132,20 +133,19 @@ class Controller:
         self._progress = text
         self.screen.changed()
 
-    def _loaded(self, task: asyncio.Task[LocalModel]) -> None:
+    def _loaded(self, task: asyncio.Task[Opened]) -> None:
         if task.cancelled() or task is not self._loading:
             return
         error = task.exception()
         if error is None:
             self.model = task.result()
-            self.model.raw = bool(self.flags.get("raw"))
         elif not isinstance(error, PalaverError):
             raise error
         elif not self._awaited:  # else it is raised where the model is waited for
             self.screen.error(error)
         self.screen.changed()
 
-    async def ready(self) -> LocalModel:
+    async def ready(self) -> Opened:
         """Wait for the model. Raises what loading raised."""
         if self._loading is None:
             raise UserError("no model is loaded", fix="/model NAME loads one")
@@ -165,7 +165,7 @@ class Controller:
         self._ending, self.model = self.model, None
         if self._ending:
             with suppress(EngineError, OSError):
-                await self._ending.cache.save()
+                await self._ending.save()
             await self._ending.close()
 
     def hurry(self) -> None:
@@ -210,7 +210,7 @@ class Controller:
             raise UserError("there is no cut-off answer", fix="/retry asks for another one")
         await self.work(partial(self.tooling.carry_on, view=view))
 
-    async def work(self, work: Callable[[LocalModel], Awaitable[None]]) -> None:
+    async def work(self, work: Callable[[Opened], Awaitable[None]]) -> None:
         """Do the model's work with the screen around it; start its engine again if it died."""
         await self.settle()
         before = self._tip()
@@ -247,7 +247,7 @@ class Controller:
         self.screen.begin(expected)
         self.screen.changed()
 
-    async def _up(self) -> LocalModel:
+    async def _up(self) -> Opened:
         """Wait for the model, and for its engine if that died between two turns."""
         waited = self.model is None
         model = await self.ready()
@@ -367,7 +367,7 @@ class Controller:
             await self.capture()
         if self.model:
             with suppress(EngineError, OSError):
-                await self.model.cache.save()
+                await self.model.save()
         self._conversation = conversation
         if old.session != conversation.session:
             await old.leave()

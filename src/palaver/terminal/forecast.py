@@ -19,7 +19,7 @@ class Forecast:
     def __init__(self) -> None:
         self.cost: Cost | None = None  # of the next turn; None while it isn't known
         self.uncounted = ""  # why it can't be told
-        self.used = 0  # tokens of the context, when they were last counted
+        self.used = "0"  # tokens of the context, when they were last counted; "~" if guessed
         self.pace: float | None = None  # seconds a prompt token takes, measured
         self.forgotten = 0  # how often the cost became unknown
 
@@ -55,6 +55,6 @@ class Forecast:
             return  # it is out of date already
         self.cost, self.uncounted = cost, why
         if cost:
-            self.used = cost.reused + cost.prefill
+            self.used = f"{'' if cost.exact else '~'}{cost.reused + cost.prefill}"
             if cost.seconds is not None and cost.prefill:
                 self.pace = cost.seconds / cost.prefill

@@ -77,13 +77,14 @@ def how_it_ended(row: Row | None) -> str:
 
 def _figures(generation: Generation) -> list[str]:
     t = generation.timings
-    parts = [plural(t.decoded, "token")]
+    about = "~" if t.guessed else ""
+    parts = [f"{about}{plural(t.decoded, 'token')}"]
     # The first token comes out of prefill: decode time is that of the others.
     if t.decoded > 1 and t.decode_seconds > 0:
-        parts.append(rate(t.decoded - 1, t.decode_seconds))
+        parts.append(about + rate(t.decoded - 1, t.decode_seconds))
     if t.ttft:
         parts.append(f"first after {seconds(t.ttft)}")
-    parts.append(f"{t.reused} reused, {t.prefilled} read")
-    if not generation.exact:
+    parts.append(f"{about}{t.reused} reused, {about}{t.prefilled} read")
+    if generation.added and not generation.exact:
         parts.append("ids not exact")
     return parts

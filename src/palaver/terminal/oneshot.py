@@ -15,6 +15,7 @@ from palaver.core.events import (
     TextDelta,
     ToolFinished,
     ToolStarted,
+    Waiting,
 )
 from palaver.core.log import Row
 from palaver.terminal.answer import MarkdownView
@@ -64,6 +65,8 @@ class MarkdownScreen(OneShotScreen):
             for event in events:
                 if isinstance(event, TextDelta):
                     self._view.feed(event.text)
+                elif isinstance(event, Waiting):
+                    self._wait(event)
                 elif isinstance(event, ToolStarted | ToolFinished):
                     self._view.finish()
                     self.note(visible(tool_line(event)))

@@ -23,6 +23,7 @@ from palaver.core.events import (
     TextDelta,
     ToolFinished,
     ToolStarted,
+    Waiting,
 )
 from palaver.core.log import Row
 from palaver.terminal import consent, lines
@@ -32,6 +33,7 @@ from palaver.terminal.escape import Escaper, visible
 from palaver.terminal.status import header
 from palaver.terminal.stdin import Lines
 from palaver.terminal.toolview import tool_line
+from palaver.terminal.words import again_in
 
 _TWICE = 2.0  # seconds within which a second Ctrl-C at the prompt leaves
 
@@ -46,6 +48,7 @@ class PlainScreen:
         self._last = "\n"
         self.code = 0  # of the newest error
         self._verbatim = False  # tokens' own text is shown, and nothing that is parsed of it
+        self._waiting = False  # that something is waited for was said
         self.lines: Lines | None = None  # where somebody sits who can be asked
 
     def note(self, text: str) -> None:
@@ -84,10 +87,18 @@ class PlainScreen:
             elif isinstance(event, ReasoningDelta) and not (self._terminal or self._verbatim):
                 with suppress(OSError):
                     sys.stderr.write(visible(event.text) if self._told else event.text)
+            elif isinstance(event, Waiting):
+                self._wait(event)
             elif isinstance(event, MessageDone) and event.message.calls:
                 self._end_line()
             elif isinstance(event, ToolStarted | ToolFinished):
                 self.note(visible(tool_line(event)))
+
+    def _wait(self, event: Waiting) -> None:
+        """Say once what is waited for: nothing here can be written over."""
+        if event.seconds and not self._waiting:
+            self.note(visible(again_in(event.why, event.seconds)))
+        self._waiting = event.seconds > 0
 
     def end(self, row: Row | None) -> None:
         """End the answer's last line; the figures go to stderr."""

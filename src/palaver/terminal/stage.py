@@ -60,7 +60,7 @@ class Stage:
     def _labelled(self) -> bool:
         """Whether what is said stands under names: where the model itself names channels."""
         model = self._app.chat.model if self._app.chat else None
-        return model is not None and model.format.name == "harmony"
+        return model is not None and model.info.channels
 
     # -- Screen ----------------------------------------------------------------------------
 

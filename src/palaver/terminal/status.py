@@ -12,8 +12,7 @@ from palaver.terminal.escape import visible
 from palaver.terminal.words import seconds
 
 if TYPE_CHECKING:
-    from palaver.core.model import Cost
-    from palaver.models.local import LocalModel
+    from palaver.core.model import Cost, Opened
     from palaver.terminal.controller import Controller
 
 
@@ -27,8 +26,8 @@ def header(settings: Settings, flags: dict[str, Any], chat: Controller | None = 
     context = f", context {settings.context}" if settings.context else ""
     template = ""
     if model:
-        info = model.engine.info
-        context = f", context {info.context}"
+        info = model.info
+        context = f", context {info.context or 'not known'}"
         if not settings.model:
             name = visible(info.model, newlines=False)
         template = template_note(model)
@@ -49,9 +48,9 @@ def _session(flags: dict[str, Any], chat: Controller | None) -> str:
     return f"session{number} kept"
 
 
-def template_note(model: LocalModel) -> str:
+def template_note(model: Opened) -> str:
     """Say which template is used where the model did not bring its own."""
-    source = str(model.format.source)
+    source = model.info.template
     if not source.startswith("built-in"):
         return ""
     return f", template: {visible(source.partition(':')[0], newlines=False)}"
@@ -61,6 +60,8 @@ def next_cost(cost: Cost | None) -> str:
     """Return what the next turn will cost, for the status line."""
     if cost is None:
         return ""
+    if not cost.exact:
+        return f"next: ~{cost.reused + cost.prefill} tokens"
     text = f"next: {cost.reused} reused, {cost.prefill} to read"
     if cost.seconds is not None:
         text += f" (~{seconds(cost.seconds)})"
@@ -77,14 +78,14 @@ def status_line(chat: Controller) -> str:
     fields = _Fields(model=chat.state, context="", cost="", session="", turns="", threads="")
     model = chat.model
     if model:
-        info = model.engine.info
+        info = model.info
         known = chat.forecast
         cost = "" if chat.busy else known.uncounted or next_cost(known.cost)
         fields |= {
             "model": visible(info.model, newlines=False),
-            "context": f"{known.used}/{info.context}",
+            "context": f"{known.used}/{info.context or '?'}",
             "cost": visible(cost, newlines=False),
-            "threads": str(info.threads),
+            "threads": str(info.threads or ""),
         }
     if chat.opened:
         fields["session"] = str(chat.conversation.session)

@@ -17,8 +17,8 @@ from palaver.core.errors import UserError
 from palaver.core.events import Event
 from palaver.core.log import Notice, Row
 from palaver.core.messages import Message
+from palaver.core.model import Opened
 from palaver.core.tool import ToolSpec
-from palaver.models.local import LocalModel
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import UNANSWERED, spoken
 from palaver.terminal.own import PRINTED
@@ -134,7 +134,7 @@ class Tooling:
             lines.append(f"programs run in: {self._sandbox.describe()}")
         return lines
 
-    async def turn(self, model: LocalModel, *, again: bool = False) -> None:
+    async def turn(self, model: Opened, *, again: bool = False) -> None:
         """Let the model work until the user has to say something."""
         chat = self._chat
         self._hear()
@@ -145,7 +145,7 @@ class Tooling:
             chat.screen.note(ROUNDS)
         self.answered = chat.conversation.rows[-1] if ended.why == "answered" else None
 
-    async def carry_on(self, model: LocalModel, *, view: list[Row]) -> None:
+    async def carry_on(self, model: Opened, *, view: list[Row]) -> None:
         """Go on with the cut-off answer that the view ends with, then with the turn."""
         chat, conversation = self._chat, self._chat.conversation
         answer = model.carry_on(view, self.specs, chat.sampling)

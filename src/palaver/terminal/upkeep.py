@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from palaver.core.errors import PalaverError
-from palaver.models.local import LocalModel
+from palaver.core.model import Opened
 from palaver.sessions.store import Store
 
 if TYPE_CHECKING:
@@ -38,9 +38,9 @@ class Upkeep:
         """What an engine is doing that does not work."""
         return STARTING if self._starting else "the engine ended; a turn starts it"
 
-    def works(self, model: LocalModel) -> bool:
+    def works(self, model: Opened) -> bool:
         """Say whether the engine can be asked something."""
-        return model.engine.alive and not self._starting
+        return model.alive and not self._starting
 
     def mind(self) -> None:
         """See whether the engine died between two turns: what it held is lost then."""
@@ -50,11 +50,11 @@ class Upkeep:
             chat.forecast.forget()
             chat.screen.changed()
 
-    async def revive(self, model: LocalModel, threads: int | None = None) -> bool:
+    async def revive(self, model: Opened, threads: int | None = None) -> bool:
         """Start the engine again; who stops waiting does not stop that. Raises what it raised."""
         if self._reviving is None or self._reviving.done():
             self._chat.forecast.forget()
-            self._reviving = asyncio.create_task(model.cache.restart(threads))
+            self._reviving = asyncio.create_task(model.restart(threads))
             self._reviving.add_done_callback(self._revived)
         return await asyncio.shield(self._reviving)
 
@@ -103,7 +103,7 @@ class Upkeep:
     async def _mind_threads(self) -> None:
         model = self._chat.model
         if model and self.works(model):
-            threads = await model.engine.better_threads()
+            threads = await model.better_threads()
             if threads is not None:
                 await self.revive(model, threads)
 
@@ -111,4 +111,4 @@ class Upkeep:
         chat = self._chat
         if chat.model and self.works(chat.model) and not chat.flags.get("no_save"):
             with suppress(PalaverError, OSError):
-                await chat.model.cache.save()
+                await chat.model.save()

@@ -17,13 +17,14 @@ from palaver.core.events import (
     ToolFinished,
     ToolOutput,
     ToolStarted,
+    Waiting,
 )
 from palaver.core.messages import ToolCall
 from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.escape import visible
 from palaver.terminal.rawview import RawView
 from palaver.terminal.toolview import output_rows, result_rows
-from palaver.terminal.words import rate, seconds
+from palaver.terminal.words import again_in, rate, seconds
 
 Rows = Sequence[str]
 _LABELS = {"Assistant:": "32", "CoT:": "33", "Tool": "36"}  # SGR
@@ -90,6 +91,9 @@ class AnswerView:
                 if self._read is None:
                     self._reading = now
                 self._read = event, now
+            elif isinstance(event, Waiting):
+                self._waiting = visible(again_in(event.why, event.seconds), newlines=False)
+                self._began, self._read = time.monotonic(), None
 
     def _calling(self, event: CallDelta) -> None:
         """Note how much of a call has been written: a file's content can be long."""

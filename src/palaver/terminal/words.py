@@ -12,6 +12,11 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
+def again_in(why: str, left: int) -> str:
+    """Say what is waited for before something is tried again, and how long."""
+    return f"{why}; again in {left} s" if left else f"{why}; asking again"
+
+
 def rate(tokens: int, seconds_: float) -> str:
     """Write a speed in tokens a second."""
     return f"{tokens / seconds_:.1f} tokens/s" if seconds_ > 0 else "not measured"

@@ -1,4 +1,4 @@
-"""Count the context exactly, by part."""
+"""Count the context by part, exactly where that can be told."""
 
 from __future__ import annotations
 
@@ -7,16 +7,21 @@ from palaver.terminal.controller import Controller
 
 
 async def run(chat: Controller, argument: str) -> None:
-    """Ask the model's own tokenizer; the parts sum to the prompt of the next answer."""
+    """Show the parts of the next answer's prompt, and their sum; "~" marks what is estimated."""
     model = await chat.ready()
     count = await model.count(chat.conversation.view, chat.tooling.specs)
     width = max(len(name) for name, _ in count.parts)
-    lines = [f"{name:<{width}}  {tokens:>7}" for name, tokens in count.parts]
-    left = count.context - count.total
-    lines.append(f"{'total':<{width}}  {count.total:>7} of {count.context}, {left} left")
-    if left < 0:
-        lines.append("it does not fit: /trim drops the oldest turns")
+    about = "" if count.exact else "~"
+    rows = [*count.parts, ("total", count.total)]
+    lines = [f"{name:<{width}}  {f'{about}{tokens}':>7}" for name, tokens in rows]
+    if count.context is None:
+        lines[-1] += "; how much fits is not known (--context says it)"
+    else:
+        left = count.context - count.total
+        lines[-1] += f" of {count.context}, {about}{left} left"
+        if left < 0:
+            lines.append("it does not fit: /trim drops the oldest turns")
     chat.screen.page("\n".join(lines))
 
 
-COMMAND = Command("/context", "Count what the context holds, exactly, by part.", run)
+COMMAND = Command("/context", "Count what the context holds, by part.", run)

@@ -21,12 +21,13 @@ async def run(chat: Controller, argument: str) -> None:
         chat.screen.note(f"loading {visible(argument)}")
         await chat.use_model(argument)
     model = await chat.ready()
-    info = model.engine.info
-    chat.screen.page(
-        f"{visible(info.model)} on {info.name}, {info.context} tokens of context,"
-        f" {plural(info.threads, 'thread')}, template: {visible(model.format.source)},"
-        f" replies: {model.format.replies}"
-    )
+    info = model.info
+    room = f"{info.context} tokens of context" if info.context else "context not known"
+    parts = [f"{visible(info.model)} on {visible(info.engine)}", room]
+    if info.threads:
+        parts.append(plural(info.threads, "thread"))
+    parts += [f"template: {visible(info.template)}", f"replies: {visible(info.replies)}"]
+    chat.screen.page(", ".join(parts))
 
 
 COMMAND = Command(

@@ -44,7 +44,7 @@ async def run(chat: Controller, argument: str) -> None:
     chat.set(**{name: given})
     if name == "reasoning_effort" and chat.model:
         await chat.settle()
-        chat.model.format.effort = chat.settings.reasoning_effort
+        chat.model.effort = chat.settings.reasoning_effort
         chat.forecast.forget()
         chat.screen.changed()
     chat.screen.note(visible(f"{name} = {_shown(name, given)}"))

@@ -19,11 +19,12 @@ async def run(chat: Controller, argument: str) -> None:
     read, reading = sum(x.prefilled for x in t), sum(x.prefill_seconds for x in t)
     reused = sum(x.reused for x in t)
     whole = max(reused + read, 1)
+    about = "~" if any(x.guessed for x in t) else ""
     chat.screen.page(
-        f"{plural(len(rows), 'answer')}, {decoded} tokens in {seconds(decode)}"
-        f" ({rate(decoded, decode)})\n"
-        f"prompts: {whole} tokens, {reused} reused ({100 * reused / whole:.0f} %),"
-        f" {read} read in {seconds(reading)} ({rate(read, reading)})\n"
+        f"{plural(len(rows), 'answer')}, {about}{decoded} tokens in {seconds(decode)}"
+        f" ({about}{rate(decoded, decode)})\n"
+        f"prompts: {about}{whole} tokens, {about}{reused} reused ({100 * reused / whole:.0f} %),"
+        f" {about}{read} read in {seconds(reading)} ({rate(read, reading)})\n"
         f"last answer: {after_answer(rows[-1])}"
     )
 

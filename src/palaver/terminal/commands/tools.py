@@ -14,7 +14,7 @@ async def run(chat: Controller, argument: str) -> None:
     """Show what is on, or change it for this run: all, none, or named ones with + and -."""
     words = argument.replace(",", " ").split()
     if words:
-        knows = chat.model is not None and chat.model.format.tools
+        knows = chat.model is not None and chat.model.info.tools
         on = list(chosen.names(chat.settings.tools, knows=knows))
         chat.set(tools=_changed(on, words))
         chat.screen.changed()
