@@ -10,9 +10,12 @@ from pathlib import Path
 from palaver import demo
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
+from palaver.core.errors import UserError
+from palaver.engines import checkpoints
 from palaver.engines.child.options import Options
 from palaver.engines.child.prespawn import Prespawned
 from palaver.engines.child.process import Child
+from palaver.engines.registry import Kind, best, find, weights_of
 
 TINY = "palaver-tiny"
 
@@ -31,8 +34,22 @@ def start(settings: Settings, waiting: Prespawned | None = None) -> Child:
         raise
 
 
+def kind_of(settings: Settings) -> Kind:
+    """Return the engine that the settings name, else the one that suits the model best.
+
+    Raises UserError where there is none of that name, or the model can't be found.
+    """
+    if settings.engine is not None:
+        return find(settings.engine)
+    if settings.llama_server:
+        return find("llama-server")
+    if settings.model is None or settings.model == TINY:
+        return find("llama-cpp")
+    return best(weights_of(model_path(settings)))
+
+
 def model_path(settings: Settings) -> Path:
-    """Return the file of the model that the settings name, the shipped one without a name.
+    """Return the file or folder of the model that the settings name; unnamed, the shipped one.
 
     Raises UserError where it can't be found, with the nearest name.
     """
@@ -40,15 +57,30 @@ def model_path(settings: Settings) -> Path:
         return demo.path()
     if (path := Path(settings.model).expanduser()).is_file():
         return path
+    if checkpoint := checkpoints.find(settings.model, paths.models_dir(), environment.hub_cache()):
+        return checkpoint
     from palaver.engines.hub import resolve
 
     return resolve(settings.model, paths.models_dir())
 
 
 def engine_options(settings: Settings) -> Options:
-    """Turn settings into what an engine is started with."""
+    """Turn settings into what an engine is started with.
+
+    Raises UserError where the engine can't run here, or can't run this model.
+    """
+    path, kind = model_path(settings).absolute(), kind_of(settings)
+    kind.check()
+    weights = weights_of(path)
+    if not kind.suits(weights):
+        what = "a GGUF file" if weights.format == "gguf" else f"{weights.format} files"
+        raise UserError(
+            f"the engine {kind.name} can't run {path.name}: that is {what}",
+            fix=f"leave --engine out, or use -e {best(weights).name}",
+        )
     return Options(
-        model=str(model_path(settings).absolute()),
+        model=str(path),
+        engine=kind.name,
         folder=str(paths.state_dir()),
         slots=str(paths.kv_dir()),
         cache=str(paths.state_dir()),
@@ -56,9 +88,16 @@ def engine_options(settings: Settings) -> Options:
         threads=settings.threads,
         kv_type=settings.kv_type,
         memory_limit=settings.memory_limit,
-        llama_server=settings.llama_server,
+        llama_server=_binary(settings) if kind.name == "llama-server" else None,
+        device=settings.device,
+        dtype=settings.dtype,
+        quantize=settings.quantize,
         loras=tuple(_lora(text) for text in settings.lora),
     )
+
+
+def _binary(settings: Settings) -> str:
+    return settings.llama_server or "llama-server"  # of PATH
 
 
 def _lora(text: str) -> tuple[str, float]:

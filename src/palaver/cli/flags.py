@@ -29,6 +29,12 @@ FLAGS = (
         "Model: path, folder, org/repo[:quant] or name.",
     ),
     Flag(
+        "engine",
+        ("-e", "--engine", "--backend"),
+        str,
+        "Engine that runs the model (`palaver engines` lists them).",
+    ),
+    Flag(
         "system",
         ("--system", "--developer-message"),
         str,
@@ -62,6 +68,9 @@ FLAGS = (
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
+    Flag("device", ("--device",), str, "Where torch runs: cpu, cuda, cuda:1, mps, auto."),
+    Flag("dtype", ("--dtype",), str, "Torch's number type: float32, bfloat16, float16."),
+    Flag("quantize", ("--quantize",), str, "Quantise while loading with torch: 8bit, 4bit."),
     Flag("dialect", ("--dialect",), str, "How the model writes calls (as its template does)."),
     Flag(
         "lora", ("--lora",), str, "LoRA adapter: path, or path=scale (again for more).", many=True

@@ -49,6 +49,14 @@ def encodings_base() -> Path | None:
     return Path(value) if value else None
 
 
+def hub_cache() -> Path:
+    """Return the folder where Hugging Face's own tools keep what they downloaded."""
+    if given := os.environ.get("HF_HUB_CACHE"):
+        return Path(given)
+    home = os.environ.get("HF_HOME")
+    return Path(home or Path.home() / ".cache" / "huggingface") / "hub"
+
+
 def terminal_name() -> str:
     """Return TERM, for reports."""
     return os.environ.get("TERM", "")

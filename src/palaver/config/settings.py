@@ -32,12 +32,16 @@ class Settings:
     """Everything that can be set; a field's name is its key. None means unset, which is not 0."""
 
     model: str | None = _key(None, "model to load: a path, a folder, org/repo[:quant] or a name")
+    engine: str | None = _key(None, "engine that runs the model (default: what suits it best)")
     context: int | None = _key(None, "context size in tokens (default: the model's, at most 8192)")
     threads: int | None = _key(None, "threads for the engine (default: measured)")
     memory_limit: float | None = _key(None, "refuse models that would take more than this, in GB")
     kv_type: str = _key("f16", "type of the KV cache: f16, or q8_0 (half the memory, less exact)")
     kv_disk_gb: float = _key(8.0, "room for saved states on disk, in GiB")
     llama_server: str | None = _key(None, "path of a llama-server binary to use instead")
+    device: str | None = _key(None, "where torch runs: cpu, cuda, cuda:1, mps, auto (all GPUs)")
+    dtype: str | None = _key(None, "torch's number type: float32, bfloat16, float16 (the model's)")
+    quantize: str | None = _key(None, "quantise while loading with torch: 8bit or 4bit")
     dialect: str | None = _key(None, "how the model writes calls (default: as its template does)")
     lora: list[str] = _key([], "LoRA adapters: paths, or path=scale")
     system: str | None = _key(None, "system prompt of new conversations")
@@ -64,8 +68,13 @@ class Settings:
         """Check values that only some of make sense; raises UserError."""
         _one_of("kv_type", self.kv_type, ("f16", "q8_0", "f32", "bf16"))
         _one_of("editing", self.editing, ("emacs", "vi"))
-        if self.reasoning_effort is not None:
-            _one_of("reasoning_effort", self.reasoning_effort, ("low", "medium", "high"))
+        for name, allowed in (
+            ("reasoning_effort", ("low", "medium", "high")),
+            ("dtype", ("float32", "bfloat16", "float16")),
+            ("quantize", ("8bit", "4bit")),
+        ):
+            if (value := getattr(self, name)) is not None:
+                _one_of(name, value, allowed)
         for name in ("top_p", "min_p"):
             value = getattr(self, name)
             if value is not None and value > 1:

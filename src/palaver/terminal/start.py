@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from palaver.config import environment, settings
+from palaver.core.errors import UserError
 
 
 def run(flags: dict[str, Any]) -> int:
@@ -19,9 +20,10 @@ def run(flags: dict[str, Any]) -> int:
     names = settings.keys()
     given = {name: value for name, value in flags.items() if name in names}
     chosen = settings.load(**given)
+    program = _program(chosen)
     waiting = None
-    if not chosen.llama_server:
-        waiting = Prespawned.start(paths.state_dir(), environment.engine_environment())
+    if program:
+        waiting = Prespawned.start(paths.state_dir(), environment.engine_environment(), program)
     try:
         if _full_terminal(flags):
             from palaver.terminal.app import run_app
@@ -33,6 +35,31 @@ def run(flags: dict[str, Any]) -> int:
     finally:
         if waiting:
             waiting.kill()
+
+
+def _program(chosen: settings.Settings) -> tuple[str, ...]:
+    """Return what to start while the prompt is drawn; nothing where that would be for nothing.
+
+    Raises UserError for an engine that is not there.
+    """
+    from palaver.engines.child.prespawn import LLAMA_CPP
+
+    if chosen.engine:
+        from palaver.engines.registry import find
+
+        kind = find(chosen.engine)
+        kind.check()
+        return () if kind.name == "llama-server" else kind.program
+    if chosen.llama_server:
+        return ()
+    if chosen.model is None or chosen.model.endswith(".gguf"):
+        return LLAMA_CPP
+    from palaver.launch import kind_of
+
+    try:
+        return kind_of(chosen).program
+    except UserError:  # the chat says it, where another model can be named
+        return ()
 
 
 def _full_terminal(flags: dict[str, Any]) -> bool:

@@ -22,6 +22,7 @@ from palaver.engines.child.process import Child, Progress
 from palaver.engines.child.threads import allowed, free_cores
 from palaver.engines.child.tokenizer import ChildTokenizer, adds_bos
 from palaver.engines.child.wire import EventStream, RefusedError, Wire
+from palaver.engines.registry import find
 
 _FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
 
@@ -64,7 +65,7 @@ class ChildEngine:
         self.file = model
         self.tokenizer: Tokenizer = ChildTokenizer(self._call, model, add_bos=False)
         self._stream: EventStream | None = None
-        self._fixed = child.given.threads is not None
+        self._fixed = child.given.threads is not None or not find(child.given.engine).retunes
         self._preserved = sorted(set(model.control) - set(model.eog))
         self.info = _info(model, child.options)
 
@@ -241,7 +242,7 @@ class ChildEngine:
 
 def _info(model: ModelFile, options: Options) -> EngineInfo:
     return EngineInfo(
-        name="llama-server" if options.llama_server else "llama-cpp",
+        name="llama-server" if options.llama_server else options.engine,
         model=model.name,
         context=model.context,
         fingerprint=model.fingerprint,

@@ -8,6 +8,9 @@ from msgspec import Struct
 class Options(Struct, frozen=True, omit_defaults=True):
     """Settings of one child; sizes in tokens, `memory_limit` in GB (10^9 bytes).
 
+    `engine` is a name of `palaver.engines.registry`. `device`, `dtype`, `quantize` and
+    `ranks` (processes that share one model) are for hosted engines.
+
     `context` None takes the smaller of the model's own and 8192. `threads` None lets the child
     choose by measuring how many cores are free. `loras` are (path, scale). `patience` is how many
     seconds loading may take: a large model from a slow disk takes minutes.
@@ -16,6 +19,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     model: str
     folder: str  # private, for the socket
     slots: str  # private, for saved states
+    engine: str = "llama-cpp"
     cache: str = ""  # for fingerprints; empty: none kept
     secret: str = ""
     context: int | None = None
@@ -25,6 +29,10 @@ class Options(Struct, frozen=True, omit_defaults=True):
     loras: tuple[tuple[str, float], ...] = ()
     memory_limit: float | None = None
     llama_server: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    quantize: str | None = None
+    ranks: int = 1
     patience: float = 900.0
 
 

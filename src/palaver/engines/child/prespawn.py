@@ -11,10 +11,13 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from palaver.core.errors import EngineError
 from palaver.engines.child import folders
+
+LLAMA_CPP = ("palaver.engines.llama_cpp.child",)
 
 
 class Prespawned:
@@ -23,19 +26,28 @@ class Prespawned:
     Its socket and log stand in a fresh folder of mode 0700.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
+    def __init__(
+        self, process: subprocess.Popen[bytes], folder: Path, program: Sequence[str]
+    ) -> None:
         self.process = process
         self.folder = folder
+        self.program = program
 
     @classmethod
-    def start(cls, parent: Path, env: dict[str, str]) -> Prespawned:
-        """Start it; `env` is all of its environment, `parent` where its folder is made.
+    def start(
+        cls, parent: Path, env: dict[str, str], program: Sequence[str] = LLAMA_CPP
+    ) -> Prespawned:
+        """Start a module with arguments; `env` is all of its environment.
+
+        `parent` is where its folder is made.
 
         Raises EngineError where the system refuses folder or process.
         """
         env = env | {
             "GOMP_SPINCOUNT": "1000",  # see docs/adr/0007-threads.md
             "GGML_NO_BACKTRACE": "1",  # else an abort starts gdb
+            "HF_HUB_OFFLINE": "1",  # engines load what is here; `palaver models pull` downloads
+            "TOKENIZERS_PARALLELISM": "false",  # a prompt is one text: threads would be for nothing
         }
         folder: Path | None = None
         try:
@@ -44,7 +56,7 @@ class Prespawned:
                 folders.hold(errors)
                 process = subprocess.Popen(
                     # -P: a palaver/ or msgspec.py in the current folder is not ours to run
-                    [sys.executable, "-P", "-m", "palaver.engines.llama_cpp.child"],
+                    [sys.executable, "-P", "-m", *program],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
@@ -59,7 +71,7 @@ class Prespawned:
                 fix="if the disk is full, free some space; else set PALAVER_HOME to a folder that"
                 " you can write to",
             ) from None
-        return cls(process, folder)
+        return cls(process, folder, tuple(program))
 
     def kill(self) -> None:
         """End it, with what it started, and remove its folder; safe to call twice."""

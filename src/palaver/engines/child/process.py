@@ -1,4 +1,4 @@
-"""Starting, watching and ending of an engine's process; ours or a `llama-server` binary."""
+"""Starting, watching and ending of an engine's process."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from palaver.engines.child import folders
 from palaver.engines.child.options import ModelFile, Options, Report
 from palaver.engines.child.prespawn import Prespawned
 from palaver.engines.child.wire import Wire
+from palaver.engines.registry import find
 
 Progress = Callable[[str], None]
 
@@ -40,7 +41,11 @@ class Child:
         can be started.
         """
         folders.sweep(Path(options.folder))
-        own = waiting or Prespawned.start(Path(options.folder), env)
+        program = find(options.engine).program
+        if waiting and waiting.program != program:  # the settings changed since it was started
+            waiting.kill()
+            waiting = None
+        own = waiting or Prespawned.start(Path(options.folder), env, program)
         given = options
         options = msgspec.structs.replace(
             given, folder=str(own.folder), secret=secrets.token_urlsafe(24)
@@ -63,9 +68,8 @@ class Child:
             async with asyncio.timeout(self.options.patience):
                 return await self._reports(progress)
         except TimeoutError:
-            what = self.options.llama_server or "llama.cpp"
             raise EngineError(
-                f"{what} did not load {self.options.model}"
+                f"{self._what} did not load {self.options.model}"
                 f" within {self.options.patience:.0f} seconds",
                 fix=self.log_tail(),
             ) from None
@@ -109,11 +113,14 @@ class Child:
     def _failure(self, report: Report) -> EngineError | UserError:
         if report.kind == "user":
             return UserError(report.error or "", fix=report.fix)
-        what = self.options.llama_server or "llama.cpp"
         return EngineError(
-            f"{what} can't load {self.options.model}: {report.error}",
+            f"{self._what} can't load {self.options.model}: {report.error}",
             fix=report.fix or self.log_tail(),
         )
+
+    @property
+    def _what(self) -> str:
+        return self.options.llama_server or self.options.engine
 
     @property
     def alive(self) -> bool:
@@ -132,7 +139,7 @@ class Child:
             name = signal.Signals(-code).name
             hint = {
                 "SIGKILL": ": killed, often for lack of memory",
-                "SIGABRT": ": llama.cpp gave up",
+                "SIGABRT": ": its native code gave up",
             }
             return f"signal {name}{hint.get(name, '')}"
         return f"exit code {code}"

@@ -1,0 +1,1 @@
+"""The engines that palaver knows, a file each that ends in `ENGINE = Kind(...)`, light to read."""

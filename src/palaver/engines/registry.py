@@ -1,0 +1,128 @@
+"""Which engines there are, which of them can run here, and which one a model is run by."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from palaver.core.errors import UserError
+
+_KINDS = "palaver.engines.kinds"
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What of a model decides which engine runs it: its files' format and its architecture."""
+
+    format: Literal["gguf", "safetensors"]
+    architecture: str = ""  # `model_type` of a config.json
+
+
+def _nothing() -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One engine, as far as it is known without importing it.
+
+    `program` is what `python -m` runs; for hosted ones `opener` is the module with
+    `open_model` (see `palaver.engines.host.model`). `suits` says how well it runs a model, 0: not
+    at all; the best one that is installed is taken. `needs` are modules, `extra` is the extra of
+    palaver that brings them. `hindered` says why this machine can't run it. `retunes`: a new
+    process is worth another number of threads.
+    """
+
+    name: str
+    about: str
+    program: tuple[str, ...]
+    suits: Callable[[Weights], int]
+    opener: str = ""
+    needs: tuple[str, ...] = ()
+    extra: str = ""
+    hindered: Callable[[], str | None] = _nothing
+    retunes: bool = False
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """The modules that it needs and that are not installed."""
+        return tuple(name for name in self.needs if importlib.util.find_spec(name) is None)
+
+    def check(self) -> None:
+        """Raise UserError where it can't run on this machine, or is not installed."""
+        if reason := self.hindered():
+            raise UserError(f"the engine {self.name} is not available on this hardware: {reason}")
+        if self.missing:
+            package = f"palaver[{self.extra}]" if self.extra else "palaver"
+            raise UserError(
+                f"the engine {self.name} is not installed: {', '.join(self.missing)} missing",
+                fix=f"pip install '{package}'",
+            )
+
+
+def hosted(name: str) -> tuple[str, ...]:
+    """Return the program of an engine that `palaver.engines.host` runs."""
+    return ("palaver.engines.host.child", name)
+
+
+def kinds() -> list[Kind]:
+    """Return all engines, by name."""
+    from palaver.core import scan
+
+    found: list[Kind] = [scan.load(_KINDS, name, "ENGINE") for name in scan.names(_KINDS)]
+    return sorted(found, key=lambda kind: kind.name)
+
+
+def find(name: str) -> Kind:
+    """Return the engine of that name, spelled with - or _; raises UserError with the nearest."""
+    wanted = name.strip().lower().replace("_", "-")
+    if re.fullmatch("[a-z]+(-[a-z]+)*", wanted):
+        # Imported by its name: listing the folder would be work before the prompt is drawn.
+        with contextlib.suppress(ModuleNotFoundError):
+            module = importlib.import_module(f"{_KINDS}.{wanted.replace('-', '_')}")
+            kind: Kind = module.ENGINE
+            return kind
+    import difflib
+
+    names = [kind.name for kind in kinds()]
+    near = difflib.get_close_matches(wanted, names, 1, 0.4)
+    raise UserError(
+        f"there is no engine {name!r}",
+        fix=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}",
+    )
+
+
+def best(weights: Weights) -> Kind:
+    """Return the engine that suits a model best, of those that can run here.
+
+    Raises UserError where none can, as the best of the others would.
+    """
+    ranked = sorted(kinds(), key=lambda kind: -kind.suits(weights))
+    suiting = [kind for kind in ranked if kind.suits(weights)]
+    for kind in suiting:
+        if not kind.missing and not kind.hindered():
+            return kind
+    for kind in suiting:
+        if not kind.hindered():
+            kind.check()
+    raise UserError(f"no engine of palaver reads {weights.format} files on this machine")
+
+
+def weights_of(path: Path) -> Weights:
+    """Say what a model's file or folder holds, by names and config.json alone."""
+    if not path.is_dir():
+        return Weights("gguf")
+    import json
+
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return Weights("safetensors")
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    return Weights("safetensors", kind if isinstance(kind, str) else "")
