@@ -97,6 +97,10 @@ class Conversation:
         piece, self._piece = self._piece, self._piece + 1
         await self.store.run(Store.journal_append, self.session, parent, piece, kind, text)
 
+    async def printed(self, begun: Row, text: str) -> None:
+        """Keep what was printed since the entry `begun`, before it is shown."""
+        await self.store.run(Store.printed, self.session, begun.id, text)
+
     async def stand_in(self, row: Row) -> None:
         """Let the next entry take the place of `row`, the tip: beside it, holding its text too."""
         at = self.rows.index(row)

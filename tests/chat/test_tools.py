@@ -13,9 +13,9 @@ from palaver.chat import run
 from palaver.chat.decide import AwaitUser, next_step
 from palaver.chat.front import NOBODY, Answer, Front, Question
 from palaver.chat.work import Workshop
-from palaver.core.events import StateChanged, ToolFinished, ToolStarted
+from palaver.core.events import StateChanged, ToolFinished, ToolOutput, ToolStarted
 from palaver.core.generation import Sampling
-from palaver.core.log import Approval, CallStarted, Row, visible
+from palaver.core.log import Approval, CallStarted, Printed, Row, visible
 from palaver.core.messages import ToolCall, ToolResult, user
 from palaver.tools.read_file import TOOL as READ
 from palaver.tools.toolbox import Box
@@ -162,6 +162,31 @@ def test_stopping_ends_what_runs_and_leaves_every_call_a_result(where):
     assert next_step(bench.log.rows) == AwaitUser("stopped")
     halt.clear()
     assert bench.turn(Script(), again=True) == AwaitUser("answered")
+
+
+def test_what_a_tool_prints_is_kept_before_it_is_shown_and_comes_back_after_a_kill():
+    bench = Bench(Paper(user("go")))
+    shown: list[int] = []
+
+    def show(events):
+        printed = [e for e in events if isinstance(e, ToolOutput)]
+        shown.extend(len(bench.log.output) for _ in printed)
+        if printed:
+            bench.front.halt.set()
+
+    bench.front = Front(show)
+    assert bench.turn(Script(calls(("look", 99)))) == AwaitUser("stopped")
+    (row,) = [row for row in bench.log.rows if isinstance(row.entry, CallStarted)]
+    assert (shown, bench.log.output) == ([1], [(row.id, "half a line")])
+
+    killed = Bench(Paper(user("go"), calls(("change", 1)), CallStarted("call_1", "change")))
+    killed.log.rows.append(Row(9, 1, None, 0.0, Printed("call_1", "half a line")))
+    killed.answer = Answer(allowed=False, reason="it hangs")
+    assert killed.turn(Script()) == AwaitUser("answered")
+    assert killed.asked[0].printed == "half a line"
+    assert texts(killed.log)[0].endswith(
+        "what it did is not known; the user says: it hangs; it had printed:\nhalf a line"
+    )
 
 
 def test_a_long_result_is_cut_for_the_model_and_kept_whole():

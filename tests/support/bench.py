@@ -71,6 +71,7 @@ class Paper:
     def __init__(self, *entries: Entry) -> None:
         self.rows = [Row(i, 1, None, 0.0, entry) for i, entry in enumerate(entries)]
         self.left: int | None = None
+        self.output: list[tuple[int, str]] = []
 
     async def path(self) -> list[Row]:
         return list(self.rows)
@@ -86,6 +87,10 @@ class Paper:
 
     async def journal(self, kind: str, text: str) -> None:
         await asyncio.sleep(0)
+
+    async def printed(self, begun: Row, text: str) -> None:
+        await asyncio.sleep(0)
+        self.output.append((begun.id, text))
 
     def entries(self, kind: type) -> list[Any]:
         return [row.entry for row in self.rows if isinstance(row.entry, kind)]

@@ -84,3 +84,30 @@ def test_a_hook_is_named_where_the_user_is_asked(tmp_path, place):
     assert result.text == (
         'tulips.txt\nroses.txt\n(a hook had changed the arguments to {"path": "garden"})'
     )
+
+
+def test_what_a_killed_call_had_printed_is_shown_with_the_question(tmp_path, place):
+    (place / "mine.py").write_text(MINE.replace("looking", "first\\nsecond").replace("0.3", "60"))
+    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+        terminal.ready()
+        terminal.line("list the files")
+        terminal.wait("may it run?")
+        terminal.line("y")
+        terminal.wait(r"second \x1b[31m around")
+        terminal.child.kill(9)
+        terminal.child.wait()
+    again = ("--tools", "mine.py", "--resume", "last")
+    with Terminal(tmp_path, *again, model=demo.path(), columns=140) as terminal:
+        terminal.wait("[output]")
+        terminal.ready()
+        terminal.line("/continue")
+        terminal.wait("may it run again?")
+        rows = terminal.rows()
+        at = rows.index("it had printed:")
+        assert rows[at + 1 : at + 3] == ["  first", r"  second \x1b[31m around"]
+        terminal.line("n")
+        answered(terminal)
+    with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
+        said = [row.entry for row in store.path(1) if isinstance(row.entry, Message)]
+    (result,) = [p for m in said for p in m.parts if isinstance(p, ToolResult)]
+    assert result.text.endswith("; it had printed:\nfirst\nsecond \x1b[31m around\n")

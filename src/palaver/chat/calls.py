@@ -6,25 +6,36 @@ from collections.abc import Sequence
 
 from msgspec import Struct, structs
 
-from palaver.core.log import Approval, CallStarted, Row
+from palaver.core.log import Approval, CallStarted, Printed, Row
 from palaver.core.messages import Message, ToolCall, ToolResult
 
 
 class Call(Struct, frozen=True):
     """A call and what became of it.
 
-    `started`: it was begun; an `approval` after that is for beginning it again.
+    `started`: it was begun; an `approval` after that is for beginning it again. `printed` is
+    what it had printed when the program ended while it ran.
     """
 
     call: ToolCall
     approval: Approval | None = None
     started: bool = False
+    printed: str = ""
     result: ToolResult | None = None
 
     @property
     def same(self) -> tuple[str, str]:
         """What makes two calls the same."""
         return self.call.name, self.call.arguments
+
+    def lost(self, said: str = "") -> str:
+        """Return the result of a call that was under way when the program ended, and stays so.
+
+        `said` is the user's reason.
+        """
+        text = "not run again: it was under way when the program ended, what it did is not known"
+        text += f"; the user says: {said}" if said else ""
+        return text + (f"; it had printed:\n{self.printed}" if self.printed else "")
 
 
 def calls_of(rows: Sequence[Row]) -> list[list[Call]]:
@@ -46,7 +57,9 @@ def _learn(calls: list[Call], entry: object) -> None:
     if isinstance(entry, Approval):
         _change(calls, entry.call_id, approval=entry)
     elif isinstance(entry, CallStarted):
-        _change(calls, entry.call_id, started=True, approval=None)
+        _change(calls, entry.call_id, started=True, approval=None, printed="")
+    elif isinstance(entry, Printed):
+        _change(calls, entry.call_id, printed=entry.text)
     elif isinstance(entry, Message):
         for part in entry.parts:
             if isinstance(part, ToolResult):

@@ -22,13 +22,14 @@ class Ask(Struct, frozen=True, tag="ask"):
     """The user has to say whether a call may run, for this `reason`.
 
     `always` is the rule that they could make of it. `interrupted`: the call was under way when
-    the program ended, and nobody knows what it did.
+    the program ended, and nobody knows what it did; it had `printed` this.
     """
 
     call: ToolCall
     reason: str
     always: str | None = None
     interrupted: bool = False
+    printed: str = ""
 
 
 class RunTools(Struct, frozen=True, tag="run_tools"):
@@ -153,13 +154,8 @@ def _interrupted(call: Call, rules: Rules) -> Step:
     """Say what becomes of a call that was begun and has no result: only the user can know."""
     verdict = rules.judge(call.call)
     if call.approval is None and not isinstance(verdict, tool.Deny):
-        return Ask(call.call, "it was under way when palaver ended", interrupted=True)
+        why = "it was under way when palaver ended"
+        return Ask(call.call, why, interrupted=True, printed=call.printed)
     if call.approval and call.approval.allowed:
         return RunTools((call,))
-    said = (
-        f"; the user says: {call.approval.reason}" if call.approval and call.approval.reason else ""
-    )
-    return Refuse(
-        call.call,
-        f"not run again: it was under way when the program ended, what it did is not known{said}",
-    )
+    return Refuse(call.call, call.lost(call.approval.reason if call.approval else ""))

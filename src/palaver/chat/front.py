@@ -22,7 +22,7 @@ class Question(Struct, frozen=True):
     """Whether a call may run. `preview` is what it will do.
 
     `always` is the rule that the user may make of it; `interrupted`: it was under way when the
-    program ended.
+    program ended, and had `printed` this.
     """
 
     call: ToolCall
@@ -30,6 +30,7 @@ class Question(Struct, frozen=True):
     reason: str
     always: str | None = None
     interrupted: bool = False
+    printed: str = ""
 
     @property
     def digest(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +81,9 @@ class Worker:
         except ToolError as error:
             await self.finish(step.call, str(error))
             return True
-        question = Question(step.call, preview, step.reason, step.always, step.interrupted)
+        question = Question(
+            step.call, preview, step.reason, step.always, step.interrupted, step.printed
+        )
         asked = asyncio.ensure_future(self._front.ask(question))
         await self._unless_halted({asked})
         if self._front.halt.is_set():
@@ -105,12 +108,8 @@ class Worker:
                         call.call, "not run: what it would do has changed since it was allowed"
                     )
                     continue
-                run = _Run(call.call, self._front)
+                run = await self._begin(call.call)
                 context = await self._context(run.emit)
-                changes = await self._shop.tools.changes(call.call, context)
-                root = str(self._shop.root) if changes else ""
-                await self._log.append(CallStarted(call.call.id, call.call.name, root, changes))
-                self._front.show([ToolStarted(call.call)])
                 running[asyncio.create_task(self._shop.tools.run(call.call, context))] = run
             while running:
                 await self._unless_halted(running)
@@ -120,6 +119,15 @@ class Worker:
                     await self._stop(running)
         finally:
             await _ended(running)
+            await asyncio.gather(*(run.over() for run in running.values()), return_exceptions=True)
+
+    async def _begin(self, call: ToolCall) -> _Run:
+        """Write down, and show, that a call begins."""
+        changes = await self._shop.tools.changes(call, await self._context())
+        root = str(self._shop.root) if changes else ""
+        row = await self._log.append(CallStarted(call.id, call.name, root, changes))
+        self._front.show([ToolStarted(call)])
+        return _Run(call, row, self._log, self._front)
 
     async def _stop(self, running: dict[asyncio.Task[ToolResult], _Run]) -> None:
         """End what runs; what was done all the same keeps its result."""
@@ -127,12 +135,12 @@ class Worker:
         left = len(open_calls(await self._log.path()))
         for task, run in running.items():
             left -= 1
-            result = run.stopped() if task.cancelled() else task.result()
+            result = await run.stopped() if task.cancelled() else task.result()
             await self._done(run, result, None if left else "cancelled")
         running.clear()
 
     async def _done(self, run: _Run, result: ToolResult, stop: Stop | None = None) -> None:
-        run.flush()
+        await run.over()
         await self._write(result, time.monotonic() - run.began, stop)
 
     async def finish(self, call: ToolCall, text: str, stop: Stop | None = None) -> None:
@@ -143,8 +151,7 @@ class Worker:
         """Give every call that has no result one; `stop` is that of the last."""
         left = open_calls(await self._log.path())
         for call in left:
-            lost = "it was under way when the program ended, what it did is not known"
-            text = f"not run again: {lost}" if call.started else why
+            text = call.lost() if call.started else why
             await self.finish(call.call, text, stop if call is left[-1] else None)
 
     async def _write(self, result: ToolResult, seconds: float, stop: Stop | None = None) -> None:
@@ -194,35 +201,49 @@ async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
 
 
 class _Run:
-    """A call that runs, and what it printed."""
+    """A call that runs, and what it printed: kept, then shown, a frame at a time."""
 
-    def __init__(self, call: ToolCall, front: Front) -> None:
+    def __init__(self, call: ToolCall, row: Row, log: Log, front: Front) -> None:
+        """`row` says that it began."""
         self.call = call
         self.began = time.monotonic()
         self.printed = ""
+        self._row = row
+        self._log = log
         self._front = front
         self._new: list[str] = []
-        self._later: asyncio.TimerHandle | None = None
+        self._over = asyncio.Event()
+        self._printing: asyncio.Task[None] | None = None
 
-    def stopped(self) -> ToolResult:
+    async def stopped(self) -> ToolResult:
         """Return the result of a call that the user ended."""
-        self.flush()
+        await self.over()
         text = f"stopped by the user after {time.monotonic() - self.began:.1f} s"
         printed = f"; it had printed:\n{self.printed}" if self.printed else ""
         return ToolResult(self.call.id, self.call.name, text + printed, failed=True)
 
     def emit(self, text: str) -> None:
-        """Take output; it is shown with the next frame."""
+        """Take output; it is shown with the next frame. A thread may print after the end."""
+        if self._over.is_set():
+            return
         self._new.append(text)
-        if self._later is None:
-            self._later = asyncio.get_running_loop().call_later(FRAME, self.flush)
+        if self._printing is None or self._printing.done():
+            self._printing = asyncio.create_task(self._print())
 
-    def flush(self) -> None:
-        """Show what came."""
-        if self._later:
-            self._later.cancel()
-            self._later = None
-        text, self._new = "".join(self._new), []
-        if text:
+    async def over(self) -> None:
+        """Show what is left. Raises what keeping it raised."""
+        self._over.set()
+        if self._printing:
+            await self._printing
+
+    async def _print(self) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FRAME):
+                await self._over.wait()
+        while self._new:
+            text, self._new = "".join(self._new), []
+            if len(text) > _SHOWN:
+                text = f"[{len(text) - _SHOWN} characters are not shown]\n{text[-_SHOWN:]}"
             self.printed = (self.printed + text)[-_SHOWN:]
-            self._front.show([ToolOutput(self.call.id, text[-_SHOWN:])])
+            await self._log.printed(self._row, text)
+            self._front.show([ToolOutput(self.call.id, text)])

@@ -71,7 +71,14 @@ class CallStarted(Struct, frozen=True, tag="started", omit_defaults=True):
     changes: tuple[FileChange, ...] = ()
 
 
-Entry = Message | Notice | Compaction | Approval | CallStarted
+class Printed(Struct, frozen=True, tag="printed"):
+    """What the call `call_id` had printed when the program ended while it ran."""
+
+    call_id: str
+    text: str
+
+
+Entry = Message | Notice | Compaction | Approval | CallStarted | Printed
 
 
 class Row(Struct, frozen=True):
@@ -156,3 +163,9 @@ class Log(Protocol):
 
     async def journal(self, kind: Literal["text", "reasoning", "call"], text: str) -> None:
         """Keep a piece of the answer under way before it is shown; ended by the next append."""
+
+    async def printed(self, begun: Row, text: str) -> None:
+        """Keep what a call printed, before it is shown: the one that `begun` says was started.
+
+        Ended by its result.
+        """

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from palaver.core.generation import Generation
-from palaver.core.log import Approval, CallStarted, Compaction, Entry, Notice, Row
+from palaver.core.log import Approval, CallStarted, Compaction, Entry, Notice, Printed, Row
 from palaver.core.messages import Message
 
 ROW_COLUMNS = "e.id, e.session, e.parent, e.at, e.body, e.sum, g.body, g.ids, g.sum"
@@ -26,6 +26,7 @@ KINDS: dict[type, str] = {
     Compaction: "compaction",
     Approval: "approval",
     CallStarted: "started",
+    Printed: "printed",
 }
 
 _encoder = msgspec.json.Encoder()

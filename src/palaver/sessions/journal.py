@@ -1,4 +1,8 @@
-"""An answer under way, as it stands in the journal, and what becomes of it after a crash."""
+"""What is under way, as it stands in the journal, and what becomes of it after a crash.
+
+A piece of an answer stands below what it answers, what a call printed below the entry that says
+that it began.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,14 @@ from typing import Literal, get_args
 from msgspec import structs
 
 from palaver.core.errors import StoreError
-from palaver.core.log import Notice
-from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall
+from palaver.core.log import CallStarted, Entry, Notice, Printed
+from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult
 
 # "call": a line break, a name and a space begin a call (as palaver.chat.run writes it), all
 # else is more of the newest call's arguments.
 Kind = Literal["text", "reasoning", "call"]
-KINDS = get_args(Kind)
+PRINTED = "printed"
+KINDS = (*get_args(Kind), PRINTED)
 
 _CALL = re.compile(r"\n([\w.:-]{1,64}) ")
 
@@ -51,6 +56,23 @@ def rebuild(pieces: Iterable[tuple[str, str]]) -> Message:
             case _:
                 raise StoreError(f"The journal holds a piece of unknown kind {kind!r}.")
     return Message("assistant", tuple(parts), "error")
+
+
+def printed(begun: Entry, text: str) -> Entry:
+    """Make the entry of what was printed since `begun`, a call or a command of the user's."""
+    if isinstance(begun, CallStarted):
+        return Printed(begun.call_id, text)
+    said = begun.text if isinstance(begun, Notice) else ""
+    return Notice("exec", f"{said}\n{text}\n[palaver ended while this ran]")
+
+
+def ends(entry: Entry, begun: Entry) -> bool:
+    """Say whether an entry holds what was printed since `begun`."""
+    if not isinstance(begun, CallStarted):
+        return isinstance(entry, Notice) and entry.kind == "exec"
+    return isinstance(entry, Message) and any(
+        isinstance(part, ToolResult) and part.call_id == begun.call_id for part in entry.parts
+    )
 
 
 def _add_calls(parts: list[Part], text: str) -> None:

@@ -13,7 +13,7 @@ import apsw
 from msgspec import Struct
 
 from palaver.core.errors import UserError
-from palaver.core.log import CallStarted, Entry, Notice
+from palaver.core.log import CallStarted, Entry, Notice, Printed
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from palaver.sessions.codec import DamagedError, decode_entry, plain
 from palaver.sessions.query import fetch, fetch_one, value
@@ -50,7 +50,7 @@ def words_of(entry: Entry) -> str:
     if isinstance(entry, CallStarted):
         return ""
     if not isinstance(entry, Message):
-        return entry.text if isinstance(entry, Notice) else entry.reason
+        return entry.text if isinstance(entry, Notice | Printed) else entry.reason
     found: list[str] = []
     for part in entry.parts:
         match part:

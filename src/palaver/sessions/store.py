@@ -111,7 +111,8 @@ class Store:
     def claim(self, session: int) -> None:
         """Open a session for writing here until `release` or `close`.
 
-        An answer that a dead process left in the journal becomes an entry (see `recover`).
+        An answer that a dead process left in the journal becomes an entry (see `recover`), and
+        so does what a call had printed.
         Raises UserError where another process writes it, or there is no such session.
         """
         if session in self._claims:
@@ -120,6 +121,11 @@ class Store:
         self.session(session)
         self._claims.take(session)
         self._recover(session)
+        with self.db.reading() as connection:
+            printed = tree.begun(connection, session)
+        if printed:
+            with self.db.writing() as connection:
+                tree.keep_printed(connection, session)
 
     def release(self, session: int) -> None:
         """Let others write the session."""
@@ -239,6 +245,19 @@ class Store:
                 (session, parent or 0, seq, kind, plain(text)),
             )
 
+    def printed(self, session: int, begun: int, text: str) -> None:
+        """Keep what was printed since the entry `begun` before it is painted; waits for no disk.
+
+        `append` of the result removes it; after a crash it becomes an entry.
+        """
+        self.claim(session)
+        with self.db.writing(durable=False) as connection:
+            connection.execute(
+                "INSERT INTO journal SELECT ?1, ?2, coalesce(max(seq), -1) + 1, ?3, ?4 "
+                "FROM journal WHERE session = ?1 AND parent = ?2",
+                (session, begun, journal.PRINTED, plain(text)),
+            )
+
     def recover(self, session: int) -> Row | None:
         """Return the answer that a process which died left unfinished, if one did.
 
@@ -250,9 +269,12 @@ class Store:
         return self._recovered.pop(session, None)
 
     def _recover(self, session: int) -> None:
-        query = "SELECT parent, kind, text FROM journal WHERE session = ? ORDER BY parent, seq"
+        query = (
+            "SELECT parent, kind, text FROM journal WHERE session = ? AND kind <> ? "
+            "ORDER BY parent, seq"
+        )
         with self.db.reading() as connection:
-            found = fetch(connection, query, (session,))
+            found = fetch(connection, query, (session, journal.PRINTED))
         if not found:
             return
         answers: dict[int, list[tuple[str, str]]] = {}

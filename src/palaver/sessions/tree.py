@@ -14,6 +14,7 @@ from palaver.core.errors import UserError
 from palaver.core.generation import Generation
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message
+from palaver.sessions import journal
 from palaver.sessions.codec import (
     ROW_COLUMNS,
     DamagedError,
@@ -103,7 +104,41 @@ def append(
             connection.execute(
                 "DELETE FROM journal WHERE session = ? AND parent = ?", (session, parent or 0)
             )
+    for above, what in begun(connection, session):
+        if journal.ends(entry, what):
+            _forget_printed(connection, session, above)
     return Row(row, session, parent, at, entry, generation)
+
+
+def keep_printed(connection: apsw.Connection, session: int) -> None:
+    """Make entries of what was printed by what a dead process ran."""
+    for above, what in begun(connection, session):
+        pieces = fetch(
+            connection,
+            "SELECT text FROM journal WHERE session = ? AND parent = ? AND kind = ? ORDER BY seq",
+            (session, above, journal.PRINTED),
+        )
+        tip = value(connection, "SELECT tip FROM session WHERE id = ?", (session,))
+        append(connection, session, tip, journal.printed(what, "".join(t for (t,) in pieces)))
+        _forget_printed(connection, session, above)
+
+
+def begun(connection: apsw.Connection, session: int) -> list[tuple[int, Entry]]:
+    """Return the entries since which something was printed, their rows first."""
+    rows = fetch(
+        connection,
+        "SELECT e.id, e.body FROM entry AS e JOIN (SELECT DISTINCT parent FROM journal "
+        "WHERE session = ? AND kind = ?) AS j ON j.parent = e.id",
+        (session, journal.PRINTED),
+    )
+    return [(row, decode_entry(body)) for row, body in rows]
+
+
+def _forget_printed(connection: apsw.Connection, session: int, above: int) -> None:
+    connection.execute(
+        "DELETE FROM journal WHERE session = ? AND parent = ? AND kind = ?",
+        (session, above, journal.PRINTED),
+    )
 
 
 def children(connection: apsw.Connection, session: int, row: int | None) -> list[int]:

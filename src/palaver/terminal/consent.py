@@ -6,6 +6,7 @@ from palaver.chat.front import Answer, Question
 from palaver.terminal import width
 from palaver.terminal.diff import style
 from palaver.terminal.escape import visible
+from palaver.terminal.toolview import printed_rows
 
 _MARK = "  | "
 _DIFFS = ("write_file", "apply_patch")  # what they show is a diff
@@ -23,6 +24,8 @@ def put(question: Question, columns: int, *, color: bool) -> str:
         shown += [_MARK + (f"\x1b[{sgr}m{p}\x1b[0m" if sgr else p) for p in _pieces(line, columns)]
     lines = [visible(preview.title or question.call.name, newlines=False), *shown]
     lines += [f"  ! {visible(note, newlines=False)}" for note in preview.notes]
+    if question.printed:
+        lines += ["it had printed:", *printed_rows(question.printed, columns, color=color)]
     if question.always:
         rule = ", ".join(question.always.rstrip().split("\n")[1:])
         lines.append(f"always would write the rule: {visible(rule, newlines=False)}")

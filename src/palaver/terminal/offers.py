@@ -79,6 +79,7 @@ class _Aside:
     def __init__(self, chat: Controller, line: str) -> None:
         self.rows: list[Row] = []
         self._conversation, self._line = chat.conversation, line
+        self._begun: Row | None = None
         call = ToolCall("cmd", "shell", json.dumps({"command": line}))
         self._add(Message("assistant", (call,), "end"))
 
@@ -99,8 +100,13 @@ class _Aside:
 
     async def append(self, entry: Entry, generation: Generation | None = None) -> Row:
         if isinstance(entry, CallStarted):
-            await self._conversation.append(Notice("info", f"{PREFIX}{self._line} was begun"))
+            begun = Notice("info", f"{PREFIX}{self._line} was begun")
+            self._begun = await self._conversation.append(begun)
         return self._add(entry)
 
     async def journal(self, kind: Literal["text", "reasoning", "call"], text: str) -> None:
         """Nothing is generated here."""
+
+    async def printed(self, _begun: Row, text: str) -> None:
+        if self._begun:
+            await self._conversation.printed(self._begun, text)

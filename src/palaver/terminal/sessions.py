@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from palaver.core.errors import UserError
-from palaver.core.log import Row
+from palaver.core.log import Printed, Row
 from palaver.core.messages import Message, ToolResult
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.listing import Session
@@ -77,12 +77,16 @@ def age(at: float) -> str:
 
 def recap(rows: Sequence[Row]) -> str:
     """Write the end of a conversation that is gone on with."""
-    said = [r.entry for r in rows if isinstance(r.entry, Message) and r.entry.role != "system"]
+    said = [
+        entry
+        for entry in (row.entry for row in rows)
+        if isinstance(entry, Printed) or (isinstance(entry, Message) and entry.role != "system")
+    ]
     shown = said[-_RECAP:]
     lines = [f"... {plural(len(said) - len(shown), 'earlier message')}"] if shown != said else []
-    for message in shown:
-        text = visible(_told(message)).splitlines() or [""]
-        head = "you> " if message.role == "user" else ""
+    for entry in shown:
+        text = visible(_told(entry)).splitlines() or [""]
+        head = "you> " if isinstance(entry, Message) and entry.role == "user" else ""
         lines.append(head + text[0])
         lines += text[1:_LINES]
         if len(text) > _LINES:
@@ -90,8 +94,10 @@ def recap(rows: Sequence[Row]) -> str:
     return "\n".join(lines) or "nothing was said in it yet"
 
 
-def _told(message: Message) -> str:
+def _told(message: Message | Printed) -> str:
     """Write a message's text, its calls and results on lines of their own."""
+    if isinstance(message, Printed):
+        return f"[output]\n{message.text}"
     lines = [message.text] if message.text else []
     lines += [f"[call] {call.name}({call.arguments})" for call in message.calls]
     for part in message.parts:

@@ -52,6 +52,14 @@ def output_rows(text: str, columns: int, *, color: bool) -> list[str]:
     return [_styled(row, DIM, color=color) for row in _rows(lines, columns)]
 
 
+def printed_rows(text: str, columns: int, *, color: bool) -> list[str]:
+    """Return the last rows of what a call had printed before it was cut off, escaped."""
+    lines = text.removesuffix("\n").split("\n")
+    more = len(lines) - _LINES
+    shown = [f"... {plural(more, 'earlier line')}", *lines[-_LINES:]] if more > 0 else lines
+    return [_styled(row, DIM, color=color) for row in _rows(shown, columns)]
+
+
 def _shown(result: ToolResult) -> list[str]:
     lines = result.text.rstrip("\n").split("\n")
     more = len(lines) - _LINES
