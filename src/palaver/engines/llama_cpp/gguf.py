@@ -16,7 +16,7 @@ from typing import Any
 
 from palaver.core.errors import UserError
 from palaver.engines.llama_cpp import gguf_check, gguf_kinds, gguf_layers, gguf_parse
-from palaver.engines.llama_cpp.gguf_fingerprint import fingerprint
+from palaver.engines.fingerprint import fingerprint
 from palaver.engines.llama_cpp.gguf_parse import Array, Bad, TensorInfo
 from palaver.engines.llama_cpp.gguf_types import FILE_TYPES, KV_TYPES
 
