@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import pytest
 from tests.support.terminal import Terminal
+from tests.tools.patch_trials import CHANGES, killed
 
 from palaver import demo
 from palaver.chat.decide import AwaitUser, next_step
-from palaver.core.log import Approval, CallStarted, Entry
-from palaver.core.messages import Message, ToolResult
+from palaver.core.log import Approval, CallStarted, Entry, FileChange
+from palaver.core.messages import Message, ToolCall, ToolResult, user
 from palaver.sessions.store import Store
+from palaver.tools.patch import plan
 
 ALL = ("--tools", "shell,read_file,list_files,write_file,search_files")
 WRITE = "write 'hello' to greeting.txt"
@@ -193,6 +196,35 @@ def test_killed_in_a_tool_it_asks_before_it_runs_the_call_again(tmp_path, place)
         "not run again: it was under way when the program ended, what it did is not known"
     ]
     assert not _running("sleep 30", place)
+
+
+def test_a_patch_that_was_killed_half_way_is_put_back_before_anything_is_asked(tmp_path, place):
+    (place / "a").write_text("a\n")
+    patch = (
+        "*** Begin Patch\n*** Update File: a\n@@\n-a\n+A\n"
+        "*** Update File: notes.txt\n@@\n-second line\n+2\n*** End Patch"
+    )
+    calls = range(1, 100)
+    made = plan(place, patch)
+    next(n for n in calls if killed(made, n, CHANGES) and (place / "a").read_text() == "A\n")
+    call = ToolCall("c", "apply_patch", json.dumps({"patch": patch}))
+    with Store(tmp_path / "data" / "palaver.db") as store:
+        session = store.create_session()
+        last = None
+        for entry in (
+            user("change them"),
+            Message("assistant", (call,), "end"),
+            CallStarted("c", "apply_patch", str(place), (FileChange("a"),)),
+        ):
+            last = store.append(session, last, entry).id
+    os.chdir(tmp_path)  # the session goes on elsewhere
+    with chat(tmp_path, "-a", "--resume", "last", columns=200) as terminal:
+        terminal.wait("put back a: the patch that changed it had been cut off")
+        terminal.wait("a tool call has no result yet")
+        assert (place / "a").read_text() == "a\n"
+        assert sorted(path.name for path in place.iterdir()) == ["a", "notes.txt"]
+        terminal.ready()
+        leave(terminal)
 
 
 def test_saying_something_else_leaves_an_open_call_a_result(tmp_path, place):

@@ -15,7 +15,7 @@ from palaver.chat.run import run_turn, take
 from palaver.chat.work import LEFT, Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.log import Notice, Row
+from palaver.core.log import CallStarted, Notice, Row
 from palaver.core.messages import Message
 from palaver.core.model import Opened
 from palaver.core.tool import ToolSpec
@@ -23,7 +23,7 @@ from palaver.terminal.escape import visible
 from palaver.terminal.lines import UNANSWERED, spoken
 from palaver.terminal.own import PRINTED
 from palaver.tools import chosen, toolbox
-from palaver.tools.patch import recover
+from palaver.tools.patch import PatchError, recover
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -171,10 +171,15 @@ class Tooling:
 
     def recover(self) -> None:
         """Put back what a patch that was killed left half done, before anybody asks about it."""
-        calls = open_calls(self._chat.conversation.rows)
-        if any(call.started and call.call.name == "apply_patch" for call in calls):
-            for line in recover(self._root):
-                self._chat.screen.note(visible(line))
+        rows, screen = self._chat.conversation.rows, self._chat.screen
+        cut = {call.call.id for call in open_calls(rows) if call.call.name == "apply_patch"}
+        begun = [row.entry for row in rows if isinstance(row.entry, CallStarted)]
+        for root in {Path(entry.root) for entry in begun if entry.root and entry.call_id in cut}:
+            try:
+                for line in recover(root):
+                    screen.note(visible(f"{root}: {line}"))
+            except PatchError as error:
+                screen.error(error)
 
     def waits(self) -> bool:
         """Say whether the log ends with calls that have no result."""
