@@ -1,0 +1,70 @@
+"""What is wrong with a request, said as OpenAI's API says it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+from palaver.core.errors import EngineError, PalaverError, UserError
+
+
+class ApiError(Exception):
+    """A request can't be served. `param` names the field that is wrong, as `messages[0].role`.
+
+    `retry_after` is in seconds. The message is for the client and may hold what it sent.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int = 400,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    @property
+    def kind(self) -> str:
+        """OpenAI's `type` of the error."""
+        kinds = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+        if self.status >= 500:
+            return "server_error"
+        return kinds.get(self.status, "invalid_request_error")
+
+    def body(self) -> dict[str, Any]:
+        """Return the error's object."""
+        inner = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
+        return {"error": inner}
+
+
+def as_api_error(error: PalaverError) -> ApiError:
+    """Say an error of ours to a client: what they asked for is wrong, or the engine failed."""
+    if isinstance(error, EngineError):
+        code = "engine_died" if error.died else "engine_failed"
+        return ApiError(error.message, status=503, code=code, retry_after=1)
+    status = 400 if isinstance(error, UserError) else 503
+    return ApiError(error.message, status=status)
+
+
+def json_response(
+    value: object, status: int = 200, headers: dict[str, str] | None = None
+) -> Response:
+    """Make an answer of JSON."""
+    return Response(msgspec.json.encode(value), status, headers, "application/json")
+
+
+def error_response(error: ApiError) -> Response:
+    """Make an error's answer."""
+    headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
+    if error.status == 401:
+        headers = {"www-authenticate": "Bearer"}
+    return json_response(error.body(), error.status, headers)

@@ -1,0 +1,80 @@
+"""A client's messages as ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
+from palaver.server.asked import InMessage
+from palaver.server.errors import ApiError
+
+
+def to_messages(given: Sequence[InMessage]) -> list[Message]:
+    """Turn what a client sent into messages; system messages at the beginning become one.
+
+    Raises ApiError which names the message that is wrong.
+    """
+    heads: list[str] = []
+    made: list[Message] = []
+    names: dict[str, str] = {}  # of the functions called so far, by the calls' ids
+    for i, one in enumerate(given):
+        where = f"messages[{i}]"
+        text = _text(one.content, where)
+        if one.role in ("system", "developer"):
+            if made:
+                made.append(system(text))
+            else:
+                heads.append(text)
+        elif one.role == "assistant":
+            names |= {call.id: call.function.name for call in one.tool_calls or ()}
+            made.append(_assistant(one, text, where))
+        elif one.role == "tool":
+            made.append(_result(one, text, names, where))
+        else:
+            if one.content is None:
+                raise ApiError(f"{where}.content is missing", param=f"{where}.content")
+            made.append(Message("user", (Text(text),)))
+    head = "\n\n".join(text for text in heads if text)
+    return [system(head), *made] if head else made
+
+
+def _assistant(one: InMessage, text: str, where: str) -> Message:
+    parts: list[Part] = [Reasoning(one.reasoning_content)] if one.reasoning_content else []
+    if text:
+        parts.append(Text(text))
+    for call in one.tool_calls or ():
+        parts.append(ToolCall(call.id, call.function.name, call.function.arguments))
+    if not parts and one.content is None:
+        raise ApiError(
+            f"{where}: an assistant's message has content or tool_calls", param=f"{where}.content"
+        )
+    return Message("assistant", tuple(parts), "end")
+
+
+def _result(one: InMessage, text: str, names: dict[str, str], where: str) -> Message:
+    param = f"{where}.tool_call_id"
+    if one.tool_call_id is None:
+        raise ApiError(f"{param} is missing", param=param)
+    if one.tool_call_id not in names:
+        raise ApiError(f"{param}: no message before has a call {one.tool_call_id!r}", param=param)
+    return Message("tool", (ToolResult(one.tool_call_id, names[one.tool_call_id], text),))
+
+
+def _text(content: str | list[dict[str, Any]] | None, where: str) -> str:
+    if content is None or isinstance(content, str):
+        return content or ""
+    texts: list[str] = []
+    for i, part in enumerate(content):
+        param = f"{where}.content[{i}]"
+        kind = part.get("type")
+        if kind not in ("text", "refusal", "input_text", "output_text"):
+            raise ApiError(
+                f"{param}.type: {kind!r} is not understood, this model reads text alone",
+                param=f"{param}.type",
+            )
+        text = part.get("refusal" if kind == "refusal" else "text")
+        if not isinstance(text, str):
+            raise ApiError(f"{param}.text: a text is expected", param=f"{param}.text")
+        texts.append(text)
+    return "".join(texts)

@@ -1,0 +1,91 @@
+"""The server's process: listens, loads, serves, drains, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from palaver import assemble
+from palaver.config.settings import Settings
+from palaver.core.errors import PalaverError, UserError
+from palaver.server.app import make_app
+from palaver.server.service import Service
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without its handling of signals: ours lets streams end first."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave signals alone."""
+        yield
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket; port 0 takes any that is free. Raises UserError."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=512)
+    except OSError as error:
+        raise UserError(
+            f"can't listen on {host}:{port}: {error.strerror}", fix="take another --port"
+        ) from None
+
+
+async def serve(
+    settings: Settings, service: Service, listening: socket.socket, drain: float
+) -> None:
+    """Serve until SIGTERM or Ctrl-C. Raises UserError, EngineError where the model can't load."""
+    config = uvicorn.Config(
+        make_app(service),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http="h11",
+        ws="none",
+        lifespan="off",
+        h11_max_incomplete_event_size=32 << 10,
+        timeout_graceful_shutdown=int(drain) + 5,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        service.state = "draining"
+        server.should_exit = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
+    failure: list[PalaverError] = []
+
+    async def load() -> None:
+        try:
+            service.opened(await assemble.open_model(settings, started=time.time()))
+            _say(f"palaver serves {service.name}")
+        except PalaverError as error:
+            failure.append(error)
+            end()
+
+    loading = asyncio.create_task(load())
+    host, port = listening.getsockname()[:2]
+    _say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+    try:
+        await server.serve(sockets=[listening])
+    finally:
+        loading.cancel()
+        await asyncio.wait([loading])
+        await service.close()
+    if failure:
+        raise failure[0]
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
