@@ -1,0 +1,1 @@
+"""Servers that speak OpenAI's HTTP API: their address and key, requests, streams, errors."""

@@ -1,0 +1,198 @@
+"""Requests to one server: JSON asked and answered, and streams of server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from palaver.core.errors import EngineError, UserError
+from palaver.remote import address
+from palaver.remote.errors import RefusedError, UnreachableError, hide, retry_after, words
+from palaver.remote.events import Events
+
+if TYPE_CHECKING:
+    import httpx2
+
+CONNECT = 10.0  # seconds until a connection must stand
+IDLE = 300.0  # seconds that a server may say nothing: a long prompt is read that long
+_MOST = 1 << 24  # bytes of an answer that is no stream
+_ERROR = 1 << 16  # bytes of an error that are read
+
+
+class Server:
+    """One server. `url` is its base address, as `address.base_url` makes it."""
+
+    def __init__(self, url: str, key: str = "", *, idle: float = IDLE) -> None:
+        """Raises UserError for a key that can't be sent."""
+        if key and not (key.isascii() and key.isprintable() and " " not in key):
+            raise UserError("the endpoint's key holds blanks or other odd characters")
+        self.url = url
+        self.has_key = bool(key)
+        self._key = key
+        self._idle = idle
+        self._client: httpx2.AsyncClient | None = None
+
+    @property
+    def name(self) -> str:
+        """The address as the user may see it."""
+        return address.shown(self.url)
+
+    def hide(self, text: str) -> str:
+        """Return a text without the key."""
+        return hide(text, self._key)
+
+    async def get(self, path: str, *, limit: float | None = None) -> Any:
+        """Ask for JSON below the base address; see `ask`."""
+        return await self.ask("GET", address.join(self.url, path), limit=limit)
+
+    async def ask(
+        self, method: str, url: str, body: object = None, *, limit: float | None = None
+    ) -> Any:
+        """Send one request and return the JSON that answers it, within `limit` seconds.
+
+        Raises RefusedError, UnreachableError, EngineError for an answer that is no JSON.
+        """
+        try:
+            async with asyncio.timeout(limit), self._open(method, url, body) as response:
+                data = await self._body(response, _MOST)
+        except TimeoutError:
+            raise self._silent(url, limit or 0) from None
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError):
+            raise EngineError(
+                f"{address.shown(url)} answered with what is no JSON: {words(data, self._key)}",
+                fix="is this the address of an OpenAI-compatible server?",
+            ) from None
+
+    async def stream(self, path: str, body: object) -> AsyncGenerator[list[str]]:
+        """Send one request; yield the data of the events that came together, as they come.
+
+        The last is "[DONE]" where the server said so; an answer that is no stream is one event.
+        Raises RefusedError, UnreachableError, EngineError.
+        """
+        url = address.join(self.url, path)
+        async with self._open("POST", url, body) as response:
+            kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "application/json":
+                yield [(await self._body(response, _MOST)).decode(errors="replace"), "[DONE]"]
+                return
+            events = Events()
+            async for data in response.aiter_bytes():
+                if found := events.feed(data):
+                    yield found
+            if found := events.finish():
+                yield found
+
+    async def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        client, self._client = self._client, None
+        if client:
+            await client.aclose()
+
+    @asynccontextmanager
+    async def _open(self, method: str, url: str, body: object) -> AsyncGenerator[httpx2.Response]:
+        import httpx2
+
+        content = (
+            None
+            if body is None
+            else json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+        )
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        try:
+            async with self._connected().stream(
+                method, url, content=content, headers=headers
+            ) as response:
+                if response.is_redirect:
+                    raise self._redirected(url, response.headers.get("location", ""))
+                if response.status_code != 200:
+                    raise await self._refused(url, response)
+                yield response
+        except httpx2.TimeoutException as error:
+            if isinstance(error, httpx2.ConnectTimeout):
+                raise UnreachableError(
+                    f"nothing answers at {address.shown(url)} within {CONNECT:.0f} s",
+                    fix=self._is_it_there(),
+                ) from None
+            raise self._silent(url, self._idle) from None
+        except (httpx2.RequestError, httpx2.StreamError) as error:
+            raise self._broken(url, error) from None
+
+    def _connected(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            import httpx2
+
+            self._client = httpx2.AsyncClient(
+                timeout=httpx2.Timeout(self._idle, connect=CONNECT),
+                follow_redirects=False,  # the key, and what was said, go to the named server alone
+                trust_env=not address.is_here(self.url),  # proxies are for other computers
+            )
+        return self._client
+
+    async def _body(self, response: httpx2.Response, most: int) -> bytes:
+        data = bytearray()
+        async for part in response.aiter_bytes():
+            data += part
+            if len(data) > most:
+                raise EngineError(f"{self.name} answered with more than {most >> 20} MiB")
+        return bytes(data)
+
+    async def _refused(self, url: str, response: httpx2.Response) -> RefusedError:
+        data = bytearray()
+        try:
+            async with asyncio.timeout(CONNECT):
+                async for part in response.aiter_bytes():
+                    data += part
+                    if len(data) > _ERROR:
+                        break
+        except TimeoutError:
+            pass  # what it said so far says enough
+        wait = retry_after(response.headers.get("retry-after"))
+        said = words(bytes(data), self._key)
+        return RefusedError(address.shown(url), response.status_code, said, wait)
+
+    def _redirected(self, url: str, to: str) -> UserError:
+        where = address.shown(self.hide(to))[:300]
+        return UserError(
+            f"{address.shown(url)} redirects to {where or 'nowhere'}: nothing was sent there",
+            fix="if that is the right server, give its address as the endpoint",
+        )
+
+    def _silent(self, url: str, seconds: float) -> UnreachableError:
+        return UnreachableError(
+            f"{address.shown(url)} said nothing for {seconds:.0f} s",
+            fix="endpoint_idle sets how long a server may be silent",
+            passes=False,  # it may be reading a long prompt: a second one makes that no shorter
+        )
+
+    def _broken(self, url: str, error: Exception) -> UnreachableError:
+        import httpx2
+
+        reason = self.hide(str(error)) or type(error).__name__
+        if isinstance(error, httpx2.ConnectError):
+            return UnreachableError(
+                f"nothing answers at {address.shown(url)}: {reason}",
+                fix=self._is_it_there(),
+                passes=not _about_certificates(error),
+            )
+        return UnreachableError(f"the connection to {address.shown(url)} broke: {reason}")
+
+    def _is_it_there(self) -> str:
+        if address.is_here(self.url):
+            return "is the server running? `palaver doctor` lists those that answer"
+        return "is the address right, and the network there?"
+
+
+def _about_certificates(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, ssl.SSLError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
