@@ -173,10 +173,8 @@ def workshop(
 
         everything = environment.everything()
         box = HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
-    longest = 20_000
-    if model and model.info.context:  # a result takes about a quarter of the context at most
-        longest = min(longest, max(500, model.info.context))
-    return Workshop(box, root, settings.max_tool_rounds, longest)
+    context = model.info.context if model else None
+    return Workshop(box, root, settings.max_tool_rounds, context)
 
 
 def sampling(settings: Settings) -> Sampling:

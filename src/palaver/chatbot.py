@@ -138,7 +138,8 @@ class Chatbot:
                     elif not isinstance(event, MessageDone):
                         events.put(event)
 
-            shop = Workshop(self._tools, self._root, self._settings.max_tool_rounds)
+            rounds, context = self._settings.max_tool_rounds, self._model.info.context
+            shop = Workshop(self._tools, self._root, rounds, context)
             front = self._front = Front(show)
             await Worker(self._conversation, shop, front).close(LEFT)
             await self._conversation.append(user(text))

@@ -200,7 +200,7 @@ def test_a_long_result_is_cut_for_the_model_and_kept_whole():
 
 def test_the_model_reads_on_in_a_result_that_was_cut():
     bench = Bench(Paper(user("go")))
-    bench.shop = Workshop(Box([bench.look, READ]), Path("/"), longest=1000)
+    bench.shop = Workshop(Box([bench.look, READ]), Path("/"), context=1000)
     on = ToolCall("call_1", "read_file", '{"path": "result:1", "start": 40, "end": 41}')
     gone = ToolCall("call_2", "read_file", '{"path": "result:2"}')
     bench.turn(Script(calls(("look", 60)), calls(on, gone)))

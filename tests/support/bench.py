@@ -156,7 +156,7 @@ class Bench:
         self.events: list[Event] = []
         self.answer = answer or Answer(allowed=True)
 
-        self.shop = Workshop(Judged([self.look, self.change], asks), Path("/"), longest=1000)
+        self.shop = Workshop(Judged([self.look, self.change], asks), Path("/"), context=1000)
 
         async def ask(question: Question) -> Answer:
             self.asked.append(question)

@@ -53,7 +53,7 @@ async def run_turn(
     `again` lets the model go on where the user had stopped a tool. Raises what `Model.respond`
     raises; the part of an answer that had come is stored then.
     """
-    worker = Worker(log, shop, front)
+    worker = Worker(log, shop, front, model)
     state: State | None = None
     while True:
         rows = await log.path()

@@ -15,14 +15,17 @@ from msgspec import structs
 from palaver.chat.calls import Call, open_calls, wholes
 from palaver.chat.cut import LONGEST, cut
 from palaver.chat.decide import ROUNDS, Ask, Refuse, Rules, RunTools
+from palaver.chat.fit import LEAST, room, surely
 from palaver.chat.front import Front, Question
 from palaver.core.events import ToolFinished, ToolOutput, ToolStarted
 from palaver.core.log import Approval, CallStarted, Log, Row
 from palaver.core.messages import Message, Stop, ToolCall, ToolResult
+from palaver.core.model import Model
 from palaver.core.tool import Toolbox, ToolContext, ToolError, ToolSpec
 
 READER = "read_file"  # the tool that reads on in a result that was cut
 FRAME = 0.025  # seconds between two looks at what a tool printed
+MOST = 20_000  # characters of a result that a model gets, whatever its context
 _SHOWN = 1 << 16  # characters of a frame that are shown
 LEFT = "not run: the user said something else"
 STOPPED = "not run: the user stopped the turn"
@@ -32,13 +35,18 @@ STOPPED = "not run: the user stopped the turn"
 class Workshop:
     """What calls are run with: the tools, the folder, and what bounds them.
 
-    A turn may use tools `rounds` times; a result may have `longest` characters for the model.
+    A turn may use tools `rounds` times; `context` is the model's, as far as that is known.
     """
 
     tools: Toolbox
     root: Path
     rounds: int = ROUNDS
-    longest: int = 20_000
+    context: int | None = None
+
+    @property
+    def longest(self) -> int:
+        """How many characters of a result the model gets: about a quarter of its context."""
+        return MOST if self.context is None else min(MOST, max(500, self.context))
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -55,8 +63,10 @@ class Workshop:
 class Worker:
     """Does what `next_step` says of calls, for one log and front end."""
 
-    def __init__(self, log: Log, shop: Workshop, front: Front) -> None:
+    def __init__(self, log: Log, shop: Workshop, front: Front, model: Model | None = None) -> None:
+        """Without a `model` nobody looks whether results fit into its context."""
         self._log = log
+        self._model = model
         self._shop = shop
         self._front = front
 
@@ -155,15 +165,26 @@ class Worker:
             await self.finish(call.call, text, stop if call is left[-1] else None)
 
     async def _write(self, result: ToolResult, seconds: float, stop: Stop | None = None) -> None:
-        longest = self._shop.longest
+        rows = await self._log.path()
+        longest = await self._longest(rows, result)
         if len(result.text) > longest:
             whole = cut(result.text, LONGEST, "", None)
-            handle = str(len(wholes(await self._log.path())) + 1)
+            handle = str(len(wholes(rows)) + 1)
             known = any(spec.name == READER for spec in self._shop.tools.specs)
             text = cut(whole, longest, handle, READER if known else None)
             result = structs.replace(result, text=text, whole=whole)
         await self._log.append(Message("tool", (result,), stop))
         self._front.show([ToolFinished(result, seconds)])
+
+    async def _longest(self, rows: Sequence[Row], result: ToolResult) -> int:
+        """Return how many characters of a result the model gets."""
+        text = result.text[: self._shop.longest]
+        if self._model is None or len(text) <= LEAST or surely(rows, result, self._shop.context):
+            return self._shop.longest
+        others = [call.call for call in open_calls(rows) if call.call.id != result.call_id]
+        short = structs.replace(result, text=text)
+        fits = await room(self._model, self._shop.specs, rows, short, others)
+        return self._shop.longest if fits is None else fits
 
     async def _as_shown(self, call: Call) -> bool:
         """Say whether a call that the user allowed would still do what they were shown."""

@@ -95,7 +95,7 @@ class Tooling:
     def programs(self) -> Workshop:
         """Return the shell alone, whichever tools are on: for what an answer proposes."""
         box = toolbox.Box(toolbox.load(["shell"]), self.guard, self._open_sandbox())
-        return Workshop(box, self._root, longest=self.shop.longest)
+        return Workshop(box, self._root, context=self.shop.context)
 
     def _open_sandbox(self) -> OpenSandbox:
         if self._sandbox is None:
