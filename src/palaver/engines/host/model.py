@@ -47,6 +47,7 @@ class HostedModel(Protocol):
 
     file: ModelFile  # what the engine's client learns; its `socket` and `port` are the host's
     vocabulary: Vocabulary
+    tokens: int  # ids are below this: the rows of the embedding
     ends: frozenset[int]  # ids that end a reply
     defaults: dict[str, float]  # the model's own sampling, by the names in `Sampling`
 

@@ -1,0 +1,92 @@
+"""From logits to a token: the same settings, in the same order, as llama.cpp has them.
+
+Order and defaults are those of llama.cpp's `common_params_sampling` (b11549): penalty, top-k,
+top-p, min-p, temperature. So a model answers alike on every engine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.0}
+_PENALIZED = 64  # how many of the last tokens a penalty is for
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """Sampling of one request, every value decided; 0 turns `top_k` and `min_p` off."""
+
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repeat_penalty: float
+    seed: int | None = None
+    logprobs: int = 0
+
+
+def settings(asked: dict[str, Any], model: dict[str, float]) -> Settings:
+    """Decide every value: what was asked, else the model's own, else the usual."""
+    values = {name: asked.get(name, model.get(name, usual)) for name, usual in _DEFAULTS.items()}
+    values["top_k"] = int(values["top_k"])
+    seed = asked.get("seed")
+    return Settings(**values, seed=seed, logprobs=int(asked.get("n_probs") or 0))
+
+
+class Sampler:
+    """Picks tokens for one reply."""
+
+    def __init__(self, chosen: Settings) -> None:
+        """`chosen.seed` None: another reply each time."""
+        self._chosen = chosen
+        self._random = np.random.default_rng(chosen.seed)
+
+    def pick(self, logits: Array, last: Sequence[int]) -> int:
+        """Return the next token; `last` are the tokens before it. Changes `logits`."""
+        chosen = self._chosen
+        if chosen.repeat_penalty not in (0.0, 1.0) and last:
+            seen = np.unique(np.asarray(last[-_PENALIZED:]))
+            values = logits[seen]
+            penalty = chosen.repeat_penalty
+            logits[seen] = np.where(values > 0, values / penalty, values * penalty)
+        if chosen.temperature <= 0:
+            return int(logits.argmax())
+        ids = self._best(logits)
+        scores: Array = logits[ids].astype(np.float64)
+        weights = np.exp(scores - scores[0])
+        keep = self._kept(weights / weights.sum())
+        weights = np.exp((scores[:keep] - scores[0]) / chosen.temperature)
+        at = np.searchsorted(weights.cumsum(), self._random.random() * weights.sum(), "right")
+        return int(ids[min(int(at), keep - 1)])
+
+    def _best(self, logits: Array) -> Array:
+        """Return the ids that top-k leaves, best first."""
+        k = self._chosen.top_k
+        if 0 < k < len(logits):
+            ids: Array = np.argpartition(logits, -k)[-k:]
+            best: Array = ids[np.argsort(-logits[ids], kind="stable")]
+            return best
+        all_: Array = np.argsort(-logits, kind="stable")
+        return all_
+
+    def _kept(self, chances: Array) -> int:
+        """Return how many of the best tokens top-p and min-p leave, at least one."""
+        keep = len(chances)
+        if self._chosen.top_p < 1:
+            keep = int(np.searchsorted(chances.cumsum(), self._chosen.top_p)) + 1
+        if self._chosen.min_p > 0:
+            keep = min(keep, int((chances >= self._chosen.min_p * chances[0]).sum()))
+        return max(1, min(keep, len(chances)))
+
+
+def logprobs(logits: Array, picked: int, count: int) -> list[tuple[int, float]]:
+    """Return (id, log-probability) of the picked token and then of the `count` most likely."""
+    scores: Array = logits.astype(np.float64)
+    top = scores.max()
+    total = float(top + np.log(np.exp(scores - top).sum()))
+    best = np.argsort(-scores, kind="stable")[:count]
+    return [(int(i), float(scores[i]) - total) for i in (picked, *best)]

@@ -1,0 +1,1 @@
+"""Hugging Face transformers as an engine: its models, our loop and cache."""
