@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import sys
 import time
@@ -30,6 +31,7 @@ from palaver.terminal import consent, lines
 from palaver.terminal.command import Leave
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import Escaper, visible
+from palaver.terminal.fold import folded
 from palaver.terminal.status import header
 from palaver.terminal.stdin import Lines
 from palaver.terminal.toolview import tool_line
@@ -54,7 +56,7 @@ class PlainScreen:
     def note(self, text: str) -> None:
         """Write to stderr, so that a pipe holds the answers alone."""
         with suppress(OSError):  # nobody listens: what is said to them is of no use
-            sys.stderr.write(f"{text}\n")
+            sys.stderr.write(f"{_folded(text) if self._told else text}\n")
             sys.stderr.flush()
 
     def error(self, error: Exception) -> None:
@@ -65,7 +67,8 @@ class PlainScreen:
 
     def page(self, text: str) -> None:
         """Write a longer text."""
-        self._write(text.rstrip("\n") + "\n")
+        text = text.rstrip("\n")
+        self._write(f"{_folded(text) if self._terminal else text}\n")
 
     def recap(self, text: str) -> None:
         """Write what was said before to stderr: a pipe holds what is said from now on."""
@@ -171,6 +174,10 @@ class PlainScreen:
             reason = error.strerror or str(error)
             raise PalaverError(f"the output can't be written: {reason}") from None
         self._last = text[-1]
+
+
+def _folded(text: str) -> str:
+    return folded(text, max(2, shutil.get_terminal_size().columns - 1))
 
 
 def run_plain(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:

@@ -66,22 +66,23 @@ class Stage:
 
     def note(self, text: str) -> None:
         """Write what the program says, dimmed."""
-        self._write(self._styled("2", text))
+        self._write(self._dimmed(text))
 
     def error(self, error: Exception) -> None:
         """Write an error, its fix below it."""
         from palaver.terminal.escape import visible
 
         first, _, rest = visible(str(error)).partition("\n")
-        self._write(self._styled("31", f"error: {first}") + (f"\n{rest}" if rest else ""))
+        head = self._styled("31", self._folded(f"error: {first}"))
+        self._write(head + (f"\n{self._folded(rest)}" if rest else ""))
 
     def page(self, text: str) -> None:
         """Write a longer text."""
-        self._write(text.rstrip("\n"))
+        self._write(self._folded(text.rstrip("\n")))
 
     def recap(self, text: str) -> None:
         """Write the end of the conversation that is gone on with."""
-        self._write(self._styled("2", text))
+        self._write(self._dimmed(text))
 
     def begin(self, what: str) -> None:
         """Show that an answer begins."""
@@ -113,7 +114,7 @@ class Stage:
         self._answering = False
         rows = self._view.finish() if self._view else []
         if figures := after_answer(row):
-            rows += [self._styled("2", figures), ""]
+            rows += [self._dimmed(figures), ""]
         if rows:
             self._write("\n".join(rows))
         self.changed()
@@ -213,10 +214,9 @@ class Stage:
         """Write what the user said."""
         from palaver.terminal.escape import visible
 
-        first, *rest = visible(text.strip("\n")).split("\n")
         style, label = ("31", "User: ") if self._labelled() else ("1", PROMPT)
-        indent = " " * len(label)
-        self._write("\n".join([self._styled(style, label) + first, *(indent + x for x in rest)]))
+        said = self._folded(visible(text.strip("\n")), label, " " * len(label))
+        self._write(self._styled(style, label) + said.removeprefix(label))
 
     def hint(self, text: str, seconds: float) -> None:
         """Show something in place of the status line for a while."""
@@ -258,11 +258,7 @@ class Stage:
 
     def _rows(self) -> list[str]:
         columns = max(2, self._canvas.columns - 1)
-        rows: list[str] = []
-        if self._head:
-            for line in self._head.split("\n"):
-                parts = [line[i : i + columns] for i in range(0, len(line), columns)]
-                rows += [self._styled("2", part) for part in parts]
+        rows = self._dimmed(self._head).split("\n") if self._head else []
         if self._answering and self._view:
             rows += self._view.tail()
         if self._accepted is not None:
@@ -283,7 +279,7 @@ class Stage:
             chat = self._app.chat
             self._late_note = not (chat and chat.model)
             head, self._head = self._head, ""
-            self._canvas.write(self._styled("2", head) + "\n")
+            self._canvas.write(self._dimmed(head) + "\n")
 
     def _flush(self) -> None:
         """Paint what was shown, now."""
@@ -322,6 +318,17 @@ class Stage:
             if timer:
                 timer.cancel()
         self._later = self._clock = None
+
+    def _dimmed(self, text: str) -> str:
+        return self._styled("2", self._folded(text))
+
+    def _folded(self, text: str, first: str = "", rest: str = "") -> str:
+        columns = max(2, self._canvas.columns - 1)
+        if not first and text.isascii() and all(len(x) <= columns for x in text.split("\n")):
+            return text  # as the header mostly: before the prompt is drawn, nothing is loaded
+        from palaver.terminal.fold import folded
+
+        return folded(text, columns, first, rest)
 
     def _styled(self, code: str, text: str) -> str:
         if not self.color:

@@ -22,12 +22,16 @@ class Wrapper:
 
     A row is finished as soon as the word after it is known not to fit; what was fed before never
     changes it. `rows` holds the finished rows, the caller takes them out. Rows begin with
-    `first`, all but the first with `rest`.
+    `first`, all but the first with `rest`. A word that is longer than a row is cut, unless `cut`
+    is False: then the terminal breaks it, and it can be copied whole.
     """
 
-    def __init__(self, width: int, first: Sequence[Run] = (), rest: Sequence[Run] = ()) -> None:
+    def __init__(
+        self, width: int, first: Sequence[Run] = (), rest: Sequence[Run] = (), *, cut: bool = True
+    ) -> None:
         self.rows: list[list[Run]] = []
         self._first, self._rest = list(first), list(rest)
+        self._cut = cut
         self._row: list[Run] = []
         self._used = 0  # cells of `_row`
         self._space: list[Run] = []
@@ -114,7 +118,7 @@ class Wrapper:
             if self._used:
                 self._end_row()
             self._space.clear()
-            if not self._cut_word():
+            if not (self._cut and self._cut_word()):
                 break
 
     def _cut_word(self) -> bool:

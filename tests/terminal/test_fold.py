@@ -1,0 +1,60 @@
+"""Text of the program's own on narrow terminals: broken between words, never in them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.support.terminal import Terminal
+
+from palaver.terminal import command, width
+from palaver.terminal.fold import folded
+
+
+def test_the_last_column_goes_on_below_itself():
+    assert folded("/undo [n]  Take back the newest turn.", 24) == (
+        "/undo [n]  Take back the\n           newest turn."
+    )
+    assert folded("/undo [n]  Take back the newest turn.", 20) == (
+        "/undo [n]\n    Take back the\n    newest turn."
+    )
+    assert folded("        a  b c d e", 12) == "        a\n    b c d e"
+
+
+def test_prose_keeps_its_indent_and_a_long_word_stays_whole():
+    path = "/a/path/that/is/longer/than/a/row.md"
+    assert folded(f"written to {path} now", 20) == f"written to\n{path}\nnow"
+    assert folded("One.  Two three four", 14) == "One.  Two\nthree four"
+    assert folded("one two three\n\nfour", 9, "you> ", "     ") == (
+        "you> one\n     two\n     three\n     \n     four"
+    )
+
+
+def test_wide_characters_are_counted():
+    assert folded("  1  日本語のとても長い題", 14) == "  1  日本語の\n     とても長\n     い題"
+
+
+@given(st.text("ab日 \n.", max_size=80), st.integers(4, 40))
+def test_nothing_is_lost_and_no_row_is_too_long(text, columns):
+    rows = folded(text, columns)
+    assert re.sub(r"\s", "", rows) == re.sub(r"\s", "", text)
+    for row in rows.split("\n"):
+        words = re.split(r" +", row.strip(" "))
+        assert width.most(row) <= columns or len(words) == 1
+
+
+@pytest.mark.parametrize(("columns", "flags"), [(80, ()), (33, ()), (20, ()), (20, ("--plain",))])
+def test_help_breaks_no_word(tmp_path, columns, flags):
+    with Terminal(tmp_path, *flags, columns=columns, lines=200) as terminal:
+        terminal.wait("you>") if flags else terminal.ready()
+        terminal.line("/help")
+        terminal.wait("shows or")
+        shown = " ".join(terminal.text().split())
+        for name in command.names():
+            assert command.find(name).help in shown
+        terminal.line("/nonsense")
+        terminal.wait(lambda: "no command /nonsense" in " ".join(terminal.text().split()))
+        terminal.send("\x04")
+        assert terminal.ended() == 0
