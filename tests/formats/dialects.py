@@ -14,7 +14,7 @@ COMMON = [
 _OBJECT = ['{"name": "f", "arguments": {', '"a": "é"', '{"a": "b"}', '"name": "f"', '{"a": 1}']
 _LISTED = [*_OBJECT, '{"name": "f", "parameters": {"a": 1}}', "[{", "}]", ", ", "; "]
 _FUNCTION = ["<function=f>", "<parameter=a>", "</parameter>", "</function>", "\nb\n"]
-_PAIRS = ["f", "<arg_key>", "a", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>"]
+_PAIRS = ["f", "\\n", "<arg_key>", "a", "</arg_key>", "<arg_value>", "</arg_value>", "</tool_call>"]
 _INVOKE = ['"f">', '<invoke name="f">', '<parameter name="a">', "</parameter>", "</invoke>"]
 _PYTHON = ["f(", "[f(a=", "a=", "'b'", '"é"', "b='\\n", "\\x41", "\\u00e9", "True", "(1, 2)", ")]"]
 _GEMMA = ["call:f{", "a:", '<|"|>', "<escape>", "}", "b c", "{a:1}", "true"]

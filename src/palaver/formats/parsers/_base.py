@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 
 from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
@@ -58,10 +59,15 @@ def starts(text: str, at: int, marker: str) -> bool | None:
     return None if rest < len(marker) and text.startswith(marker[:rest], at) else False
 
 
+def match_end(pattern: re.Pattern[str], text: str, at: int, stop: int = sys.maxsize) -> int:
+    """Return where a match that begins at `at` ends; `at` where there is none."""
+    found = pattern.match(text, at, stop)
+    return found.end() if found else at
+
+
 def blank_end(text: str, at: int) -> int:
     """Return where the white space that begins at `at` ends."""
-    found = _BLANK.match(text, at)
-    return found.end() if found else at
+    return match_end(_BLANK, text, at)
 
 
 class StepParser:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from palaver.core.events import CallDelta, CallParsed, ParserEvent
 from palaver.core.messages import ToolCall
-from palaver.formats.parsers._base import Markers
+from palaver.formats.parsers._base import Markers, match_end
 from palaver.formats.parsers._json_call import CUT_OFF, JsonValue, problem
 
 Emit = Callable[[ParserEvent], object]
@@ -26,18 +26,24 @@ class CallWriter:
         self._name = ""
         self._arguments: list[str] = []
 
+    @property
+    def arguments(self) -> str:
+        """The arguments so far."""
+        return "".join(self._arguments)
+
     def name(self, name: str, call_id: str = "") -> None:
         """Begin the call."""
         self.named = True
         self._name = name
         self._id = call_id or self._id
-        self._emit(CallDelta(self._index, name, ""))
+        self._emit(CallDelta(self._index, name, self.arguments))
 
     def argue(self, text: str) -> None:
-        """Write more of the arguments."""
+        """Write more of the arguments; they are kept back until the call has its name."""
         if text:
             self._arguments.append(text)
-            self._emit(CallDelta(self._index, None, text))
+            if self.named:
+                self._emit(CallDelta(self._index, None, text))
 
     def close(self, error: str | None = None, raw: str = "") -> None:
         """End the call; `raw` is what came, for one without a name."""
@@ -47,7 +53,7 @@ class CallWriter:
         else:
             if not self._arguments and error is None:
                 self.argue("{}")
-            arguments = "".join(self._arguments)
+            arguments = self.arguments
             call = ToolCall(self._id, self._name, arguments, error or problem(arguments))
         self._emit(CallParsed(self._index, call))
 
@@ -76,7 +82,9 @@ class NamedCall(CallReader):
 
     `name` makes (name, id) of what stands before the object; `sep` matches what separates the
     two (a look-ahead for none), `skip` what may stand around the object. Without a separator
-    the call has no arguments. Broken JSON is kept up to `end`.
+    the call has no arguments. Broken JSON is kept up to `end`. Where `name` says None, `guess`
+    makes a name of the id and the arguments, once these are whole; where it makes an empty one,
+    the call has no name.
     """
 
     def __init__(
@@ -86,7 +94,8 @@ class NamedCall(CallReader):
         *,
         sep: re.Pattern[str],
         end: str,
-        name: Callable[[str], tuple[str, str]] = lambda raw: (raw.strip(), ""),
+        name: Callable[[str], tuple[str | None, str]] = lambda raw: (raw.strip(), ""),
+        guess: Callable[[str, str], str] = lambda call_id, arguments: "",
         skip: re.Pattern[str] = _BLANK,
         longest: int = 64,
     ) -> None:
@@ -96,28 +105,39 @@ class NamedCall(CallReader):
         self._end = end
         self._ends = Markers(end or "\0\0")
         self._name = name
+        self._guess = guess
         self._skip = skip
         self._longest = longest
-        self._raw: list[str] = []
+        self._head = ""  # what came before the arguments of a call that has no name yet
+        self._id = ""
         self._value: JsonValue | None = None
         self._step = self._naming
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""
         if self._step == self._after:  # of the end no more than its beginning came
-            self._write.close()
-        elif self._write.named:
+            self._close()
+        elif self._write.named or self._head or self._write.arguments or rest.strip():
             self._write.argue(rest)
-            self._write.close(CUT_OFF)
-        elif self._raw or rest.strip():
-            self._write.close(CUT_OFF, "".join(self._raw) + rest)
+            self._close(CUT_OFF)
+
+    def _close(self, error: str | None = None) -> None:
+        if not self._write.named:
+            name = self._guess(self._id, self._write.arguments) if self._head else ""
+            if name:
+                self._write.name(name, self._id)
+        self._write.close(error, self._head + self._write.arguments)
 
     def _naming(self, text: str, at: int, last: bool) -> int:
         near = text[at : at + _LONGEST_NAME]
         found = self._sep.search(near)
         end = near.find(self._end) if self._end else -1
         if found and (end < 0 or found.start() <= end):
-            self._write.name(*self._name(near[: found.start()]))
+            name, self._id = self._name(near[: found.start()])
+            if name is None:
+                self._head = near[: found.end()]
+            else:
+                self._write.name(name, self._id)
             self._step = self._before
             return at + found.end()
         if end >= 0:
@@ -132,8 +152,7 @@ class NamedCall(CallReader):
         return at
 
     def _before(self, text: str, at: int, last: bool) -> int:
-        found = self._skip.match(text, at, at + self._longest)
-        here = found.end() if found else at
+        here = match_end(self._skip, text, at, at + self._longest)
         first = text[here : here + 1]
         if first == "{":
             self._value = JsonValue(first)
@@ -154,31 +173,27 @@ class NamedCall(CallReader):
         if self._value.done:
             self._step = self._broken if self._value.bad else self._after
             if not self._end and not self._value.bad:
-                self._write.close()
+                self._close()
                 self.done = True
         return end
 
     def _broken(self, text: str, at: int, last: bool) -> int:
         end, behind = self._ends.cut(text, at)
-        if self._write.named:
-            self._write.argue(text[at:end])
-        else:
-            self._raw.append(text[at:end])
+        self._write.argue(text[at:end])
         if behind > end:
-            self._write.close(raw="".join(self._raw))
+            self._close()
             self.done = True
         return behind
 
     def _after(self, text: str, at: int, last: bool) -> int:
         """Behind the object: what may stand there, and the end if it is there."""
-        found = self._skip.match(text, at, at + self._longest)
-        here = found.end() if found else at
+        here = match_end(self._skip, text, at, at + self._longest)
         if text.startswith(self._end, here):
             here = here + len(self._end) if self._end else at
         elif len(text) - at < self._longest and not last:
             return at
         else:
             here = at
-        self._write.close()
+        self._close()
         self.done = True
         return here

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from palaver.formats.parsers._base import match_end
 from palaver.formats.parsers._dialect import Reader
 
 _FAR = 256
@@ -51,8 +52,7 @@ class CallList:
 
     def _between(self, text: str, at: int) -> int:
         kept = not self._listed and not self._first  # what separates calls may be text yet
-        found = _BETWEEN.match(text, at, at + _FAR if kept else len(text))
-        here = found.end() if found else at
+        here = match_end(_BETWEEN, text, at, at + _FAR if kept else len(text))
         if kept and here - at == _FAR:
             self.done = True
             return at

@@ -8,12 +8,12 @@ from collections.abc import Callable
 
 from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta
 from palaver.core.messages import ToolCall
+from palaver.formats.parsers._base import blank_end, match_end
 
 _IN_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 _IN_NEST = re.compile(r'["{}\[\]<]')
 _IN_SCALAR = re.compile(r'[\s,}\]<"]')
 _GAP = re.compile(r"[\s,]*")
-_BLANK = re.compile(r"\s*")
 _ARGUMENTS = ("arguments", "parameters")
 _NOTHING_SAID = re.compile(r'"?(?:function|\d*)"?')  # of a key that is none of the call's
 CUT_OFF = "the call was cut off"
@@ -62,8 +62,7 @@ class JsonValue:
 
     def _unquote(self, text: str, at: int) -> int:
         """Go behind the end of a string, or of what is there of it."""
-        found = _IN_STRING.match(text, at)
-        end = found.end() if found else at
+        end = match_end(_IN_STRING, text, at)
         if end == len(text):
             return end
         self.inside = False
@@ -160,7 +159,7 @@ class JsonCall:
         return at + 1
 
     def _before_key(self, text: str, at: int) -> int:
-        at = _end(_GAP, text, at)
+        at = match_end(_GAP, text, at)
         if text[at : at + 1] == "}":
             self.done = True
             return at + 1
@@ -174,7 +173,7 @@ class JsonCall:
         return end
 
     def _colon(self, text: str, at: int) -> int:
-        at = _end(_BLANK, text, at)
+        at = blank_end(text, at)
         if at < len(text):
             self._step = self._before_value
             if text[at] == ":":
@@ -183,7 +182,7 @@ class JsonCall:
         return at
 
     def _before_value(self, text: str, at: int) -> int:
-        at = _end(_BLANK, text, at)
+        at = blank_end(text, at)
         at = self._begin(text, at, self._in_value, None)
         if self._value is not None and self._keyed and self._name is None:
             self._name, self._key = self._key, "arguments"
@@ -297,11 +296,6 @@ class JsonCall:
             self._arguments = [text]
             self._extra = [pair for pair in self._extra if pair[0] != "function"]
             self._emit(CallDelta(self._index, name, text))
-
-
-def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
-    found = pattern.match(text, at)
-    return found.end() if found else at
 
 
 def _string(raw: str) -> str:

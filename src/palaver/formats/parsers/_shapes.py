@@ -52,7 +52,8 @@ def pair_shape(prefix: str = "", suffixes: tuple[str, ...] = ("",), separator: s
     """Return `f<arg_key>k</arg_key><arg_value>v</arg_value></tool_call>`.
 
     `prefix` begins each tag's name, `suffixes` are what may end it; `separator` is the
-    name of a tag that may stand behind the function's name.
+    name of a tag that may stand behind the function's name. Line ends between tags may come
+    escaped, as two characters, and a value may miss its opening tag.
     """
     suffix = f"(?:{'|'.join(map(re.escape, suffixes))})"
 
@@ -61,20 +62,22 @@ def pair_shape(prefix: str = "", suffixes: tuple[str, ...] = ("",), separator: s
 
     key, end_key, value = tag("arg_key"), tag("arg_key", "/"), tag("arg_value")
     end_value, end = tag("arg_value", "/"), tag("tool_call", "/")
+    gap = r"(?:\\n|\s)*+"
     again = rf"{end}\s*{tag('tool_call')}"  # a value without its end, before the next call
-    pair = rf"{key}(?P<key>(?:(?!{end_key}).)*){end_key}\s*{value}"
-    behind = (
-        rf"\s*{tag(separator)}|(?=\s*(?:{key}|{end}))" if separator else rf"(?=\s*(?:{key}|{end}))"
-    )
+    pair = rf"{key}(?P<key>(?:(?!{end_key}).)*){end_key}{gap}(?:{value}|(?=[^<\s\\]))"
+    behind = rf"(?={gap}(?:{key}|{end}))"
+    if separator:
+        behind = rf"\s*{tag(separator)}|{behind}"
     return Shape(
         head=re.compile(rf"(?P<name>[^<]+?)(?:{behind})"),
         param=re.compile(pair, re.DOTALL),
         close=re.compile(
-            rf"{end_value}(?=\s*(?:{key}|{end_value}|{end}))"
+            rf"{end_value}(?={gap}(?:{key}|{end_value}|{end}))"
             rf"|(?={again}|{pair.replace('?P<key>', '?:')})",
             re.DOTALL,
         ),
         closes=(f"</{prefix}arg_value", f"<{prefix}arg_key", f"</{prefix}tool_call"),
         end=re.compile(end),
         raw_end=tuple(f"</{prefix}tool_call{one}>" for one in suffixes),
+        gap=re.compile(gap),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from palaver.core.tool import ToolSpec
-from palaver.formats.parsers._base import Markers, blank_end, starts
+from palaver.formats.parsers._base import Markers, match_end, starts
 from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF, problem
 from palaver.formats.parsers._typed import ANY, escaped, kinds, typed
@@ -26,7 +26,8 @@ class Shape(NamedTuple):
     parameter's opening (group `key`, and `string`: "true" or "string" where the value is text,
     whatever the schema says), `close` what ends a value (it may look at what follows), `end` the
     call. `closes` are the beginnings of what `close` matches. `trim`: one line end on each side
-    of a value is not part of it. `cdata`: a value may stand in `<![CDATA[…]]>`.
+    of a value is not part of it. `cdata`: a value may stand in `<![CDATA[…]]>`. `gap` matches what
+    may stand between tags.
     """
 
     head: re.Pattern[str]
@@ -37,6 +38,7 @@ class Shape(NamedTuple):
     raw_end: tuple[str, ...]
     trim: bool = False
     cdata: bool = False
+    gap: re.Pattern[str] = re.compile(r"\s*")
 
 
 class XmlCall(CallReader):
@@ -97,7 +99,7 @@ class XmlCall(CallReader):
 
     def _between(self, text: str, at: int, last: bool) -> int:
         """Between parameters."""
-        begin, at = at, blank_end(text, at)
+        begin, at = at, match_end(self._shape.gap, text, at)
         if self._stray:
             self._stray.append(text[begin:at])
         found = self._shape.end.match(text, at, at + _FAR)
@@ -109,7 +111,8 @@ class XmlCall(CallReader):
         if found:
             self._open(found)
             return found.end()
-        if at == len(text) or (text[at] == "<" and len(text) - at < _FAR and not last):
+        rest = len(text) - at
+        if not rest or (not last and (text[at:] == "\\" or (text[at] == "<" and rest < _FAR))):
             return at
         stop = text.find("<", at + 1)
         stop = len(text) if stop < 0 else stop

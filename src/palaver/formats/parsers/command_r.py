@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 
-from palaver.formats.parsers._base import claim
+from palaver.formats.parsers._base import claim, match_end
 from palaver.formats.parsers._json_list import JsonListParser
+
+_FENCE = re.compile(r"```(?:json)?\s*")
 
 
 class CommandRParser(JsonListParser):
@@ -24,8 +26,7 @@ class CommandRParser(JsonListParser):
 
     def _reads(self) -> None:
         if self._call is None:
-            found = re.compile(r"```(?:json)?\s*").match(self._text, self._at)
-            self._at = found.end() if found else self._at
+            self._at = match_end(_FENCE, self._text, self._at)
         super()._reads()
 
     def _read(self) -> None:

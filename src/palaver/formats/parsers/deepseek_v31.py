@@ -11,7 +11,7 @@ from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._call import NamedCall
 from palaver.formats.parsers._dialect import DialectParser, Reader
 
-_SEP = re.compile(re.escape("<｜tool▁sep｜>"))
+_SEP = re.compile(re.escape("<｜tool▁sep｜>") + r"|(?=\{)")  # the models leave it out at times
 _END = "<｜tool▁call▁end｜>"
 
 
