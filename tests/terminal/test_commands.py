@@ -166,6 +166,20 @@ def test_system_shows_sets_and_removes(tmp_path):
     assert "no system prompt" in done.text
 
 
+def test_a_later_system_prompt_takes_the_place_of_the_first(tmp_path):
+    typed = ("one", "/system be long", "two", "/system -", "three")
+    done = Done(tmp_path, *typed, args=("--system", "be brief", "--raw"))
+    assert done.text.count("as if from the beginning") == 2
+    assert done.roles() == "suasuasua"
+    _, first, rest = re.split(r"(?=be brief)|(?=be long)", done.text)
+    second, _, third = rest.partition("no system prompt")
+    assert first.index("be brief") < first.index("one")
+    assert "be brief" not in second
+    assert 0 <= second.index("be long") < second.index("one") < second.index("two")
+    assert "be long" not in third
+    assert third.index("one") < third.index("two") < third.index("three")
+
+
 def test_set_changes_sampling_for_this_run(tmp_path):
     done = Done(
         tmp_path, "/set", "/set temperature 0", "/set seed=0", "/set temprature 1", "/set top_k x",

@@ -15,7 +15,10 @@ def _is_system(entry: object) -> TypeGuard[Message]:
 
 
 async def run(chat: Controller, argument: str) -> None:
-    """Add a system message to the log; the newest one counts."""
+    """Add a system message to the log: the newest one counts, and stands first for the model.
+
+    Not where it was given: many templates take a system message at the beginning alone.
+    """
     now = next((r.entry for r in chat.conversation.view if _is_system(r.entry)), None)
     if not argument:
         chat.screen.page(visible(now.text) if now else "there is no system prompt")
@@ -23,12 +26,16 @@ async def run(chat: Controller, argument: str) -> None:
     await chat.settle()
     await chat.conversation.set_system("" if argument == "-" else argument)
     chat.screen.changed()
-    said = (
-        "no system prompt" if argument == "-" else f"system prompt set ({len(argument)} characters)"
-    )
+    said = f"system prompt set ({len(argument)} characters)"
+    if argument == "-":
+        said = "no system prompt"
+    if chat.conversation.turns:
+        said += ", as if from the beginning: what was said is read again below it"
     chat.screen.note(said)
 
 
 COMMAND = Command(
-    "/system [text]", "Set the system prompt from here on (- for none), or show it.", run
+    "/system [text]",
+    "Set the system prompt (- for none), or show it; what was said stays, below it.",
+    run,
 )
