@@ -4,7 +4,8 @@ A state belongs to a sequence of tokens. Its name says the engine's fingerprint,
 tokens, the hash of their ids, its size in bytes and a mark (see `State`), so that a file is
 checked before an engine sees it (a truncated one aborts llama.cpp). llama.cpp's file begins with
 20 bytes, the count and the ids, each an unsigned 32-bit number (version 4, tried with xllamacpp
-2026.10).
+2026.10). Other engines write safetensors (https://huggingface.co/docs/safetensors) with the ids
+as the tensor "ids".
 """
 
 from __future__ import annotations
@@ -17,12 +18,22 @@ import time
 from array import array
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
+import msgspec
 from msgspec import Struct
 
 _MAGIC = b"qsgg"
 _VERSION = 4
 _COUNT_AT = 20
+_LONGEST_HEADER = 1 << 24  # bytes of a safetensors header: some 100 a tensor, two tensors a layer
+
+
+class _Entry(Struct, frozen=True):
+    """What a safetensors header says of a tensor."""
+
+    dtype: str
+    data_offsets: tuple[int, int]
 
 
 class State(Struct, frozen=True):
@@ -57,20 +68,43 @@ def ids_of(path: Path) -> array[int] | None:
     """Return the ids in a state file's header, or None where it is not a whole header."""
     try:
         with path.open("rb") as file:
-            head = file.read(_COUNT_AT + 4)
-            if len(head) < _COUNT_AT + 4 or head[:4] != _MAGIC:
+            place = _place(file)
+            if place is None:
                 return None
-            if int.from_bytes(head[4:8], "little") != _VERSION:
-                return None
-            count = int.from_bytes(head[_COUNT_AT:], "little")
-            ids = array("I")
-            data = file.read(4 * count)
+            start, size = place
+            file.seek(start)
+            data = file.read(size)
     except OSError:
         return None
-    if len(data) < 4 * count:
+    if len(data) < size:
         return None
+    ids = array("I")
     ids.frombytes(data)
     return ids
+
+
+def _place(file: BinaryIO) -> tuple[int, int] | None:
+    """Return where the ids of a state file lie and how many bytes they are."""
+    head = file.read(_COUNT_AT + 4)
+    if len(head) < _COUNT_AT + 4:
+        return None
+    if head[:4] == _MAGIC:
+        if int.from_bytes(head[4:8], "little") != _VERSION:
+            return None
+        return _COUNT_AT + 4, 4 * int.from_bytes(head[_COUNT_AT:], "little")
+    length = int.from_bytes(head[:8], "little")
+    if length > _LONGEST_HEADER:
+        return None
+    file.seek(8)
+    try:
+        entries = msgspec.json.decode(file.read(length), type=dict[str, msgspec.Raw])
+        entry = msgspec.json.decode(entries["ids"], type=_Entry)
+    except (msgspec.DecodeError, KeyError):
+        return None
+    begin, end = entry.data_offsets
+    if entry.dtype != "U32" or not 0 <= begin <= end or (end - begin) % 4:
+        return None
+    return 8 + length + begin, end - begin
 
 
 def _digest(ids: array[int]) -> str:
