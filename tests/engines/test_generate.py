@@ -102,7 +102,7 @@ def test_zero_of_a_setting_is_sent_and_unset_is_not():
     from palaver.engines.child.engine import _request
 
     names = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed")
-    unset = _request([1], Sampling(), [])
+    unset = _request([1], Sampling(), [], 0)
     zero = _request([1], Sampling(0, 0.0, 0, 0.0, 0.0, 0.0, 0), [])
     assert not any(name in unset for name in names)
     assert all(zero[name] == 0 for name in names)
@@ -186,7 +186,7 @@ def test_cancelled_at_once_and_usable_afterwards(engine, where, how):
         began = time.monotonic()
         after = await collect(engine, PROMPT, max_tokens=1)
         assert after[-1].count == 1
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 60
 
     asyncio.run(run())
 

@@ -58,7 +58,7 @@ def test_a_command_that_takes_too_long_is_ended_and_its_output_kept(call):
     began = time.monotonic()
     with pytest.raises(ToolError, match=r"^before\ntimed out after 0.5 seconds$"):
         call("echo before; trap '' TERM; sleep 600", Shell(0.5))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_no_start_up_file_is_read(call, tmp_path, monkeypatch):
