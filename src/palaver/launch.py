@@ -20,18 +20,35 @@ from palaver.engines.registry import Kind, best, find, weights_of
 TINY = "palaver-tiny"
 
 
-def start(settings: Settings, waiting: Prespawned | None = None) -> Child:
+def start(
+    settings: Settings, waiting: Prespawned | None = None, *, parallel: int = 1
+) -> Child | None:
     """Start the engine that the settings name, in a process that waits or a new one.
 
-    Raises UserError, EngineError; the process that waits is ended then.
+    None where the model runs elsewhere. `parallel` is how many slots it is to have, if it can
+    have several. Raises UserError, EngineError; the process that waits is ended then.
     """
     try:
-        options = engine_options(settings)
+        if not runs_here(settings):
+            return None
+        options = engine_options(settings, parallel)
         return Child.start(options, environment.engine_environment(), waiting)
     except BaseException:
         if waiting:
             waiting.kill()
         raise
+
+
+def runs_here(settings: Settings) -> bool:
+    """Say whether it is us who run the model. Raises UserError for an engine that is not there."""
+    if settings.engine is not None:
+        return bool(find(settings.engine).program)
+    return settings.endpoint is None
+
+
+def model_name(settings: Settings) -> str:
+    """Return the model's name for the list of sessions."""
+    return settings.model or (settings.endpoint if not runs_here(settings) else None) or TINY
 
 
 def kind_of(settings: Settings) -> Kind:
@@ -41,6 +58,8 @@ def kind_of(settings: Settings) -> Kind:
     """
     if settings.engine is not None:
         return find(settings.engine)
+    if settings.endpoint:
+        return find("chat-endpoint")
     if settings.llama_server:
         return find("llama-server")
     if settings.model is None or settings.model == TINY:
@@ -64,7 +83,7 @@ def model_path(settings: Settings) -> Path:
     return resolve(settings.model, paths.models_dir())
 
 
-def engine_options(settings: Settings) -> Options:
+def engine_options(settings: Settings, parallel: int = 1) -> Options:
     """Turn settings into what an engine is started with.
 
     Raises UserError where the engine can't run here, or can't run this model.
@@ -85,6 +104,7 @@ def engine_options(settings: Settings) -> Options:
         slots=str(paths.kv_dir()),
         cache=str(paths.state_dir()),
         context=settings.context,
+        parallel=parallel if kind.batches else 1,
         threads=settings.threads,
         kv_type=settings.kv_type,
         memory_limit=settings.memory_limit,

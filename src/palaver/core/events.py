@@ -11,7 +11,7 @@ that run side by side are told apart by `call_id`. A call that never ran is fini
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -79,6 +79,16 @@ class Raw(Struct, frozen=True, tag="raw", omit_defaults=True):
     prompt: bool = False
 
 
+class Logprobs(Struct, frozen=True, tag="logprobs"):
+    """What the engine said of tokens that were sampled; where `Sampling.logprobs` asked for it.
+
+    It stands before what is parsed of them. Each has `id`, `token` (text), `bytes`, `logprob`
+    (natural) and `top_logprobs`, a list of the same.
+    """
+
+    tokens: tuple[dict[str, Any], ...]
+
+
 class MessageDone(Struct, frozen=True, tag="done", omit_defaults=True):
     """The reply is complete."""
 
@@ -117,4 +127,4 @@ class StateChanged(Struct, frozen=True, tag="state"):
 
 ParserEvent = TextDelta | ReasoningDelta | CallDelta | CallParsed
 ToolEvent = ToolStarted | ToolOutput | ToolFinished
-Event = Prefill | Waiting | Raw | ParserEvent | MessageDone | ToolEvent | StateChanged
+Event = Prefill | Waiting | Raw | Logprobs | ParserEvent | MessageDone | ToolEvent | StateChanged

@@ -14,6 +14,9 @@ class Sampling(Struct, frozen=True, omit_defaults=True):
     top_p: float | None = None
     min_p: float | None = None
     repeat_penalty: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()  # token ids, and what is added to their logits
     seed: int | None = None
     stop: tuple[str, ...] = ()
     grammar: str | None = None

@@ -32,11 +32,11 @@ def _nothing() -> None:
 class Kind:
     """One engine, as far as it is known without importing it.
 
-    `program` is what `python -m` runs; for hosted ones `opener` is the module with
+    `program` is what `python -m` runs, nothing where it runs elsewhere; for hosted ones `opener` is the module with
     `open_model` (see `palaver.engines.host.model`). `suits` says how well it runs a model, 0: not
     at all; the best one that is installed is taken. `needs` are modules, `extra` is the extra of
     palaver that brings them. `hindered` says why this machine can't run it. `retunes`: a new
-    process is worth another number of threads.
+    process is worth another number of threads. `batches`: it can have several slots.
     """
 
     name: str
@@ -48,6 +48,7 @@ class Kind:
     extra: str = ""
     hindered: Callable[[], str | None] = _nothing
     retunes: bool = False
+    batches: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from palaver.core.engine import Engine, Token
 from palaver.core.errors import EngineError
-from palaver.core.events import Event, MessageDone, Prefill, Raw
+from palaver.core.events import Event, Logprobs, MessageDone, Prefill, Raw
 from palaver.core.format import Parser
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.messages import Stop
@@ -100,6 +100,8 @@ class Answer:
                     self._silent = token.ids[-1:] if over else ()
                 if self.show_raw and token.text and token.text not in self.engine.tokenizer.eog:
                     yield Raw(token.text)
+                if token.logprobs:
+                    yield Logprobs(token.logprobs)
                 self.timings = token.timings or self.timings
                 for event in self._said(token):
                     yield event

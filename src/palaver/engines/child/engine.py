@@ -56,7 +56,10 @@ _decode = msgspec.json.Decoder(_Chunk).decode
 
 
 class ChildEngine:
-    """One loaded model; made by `start`. Not for two generations at a time."""
+    """One loaded model; made by `start`. Not for two generations at a time in one slot.
+
+    It has `Options.parallel` slots, each with a cache of its own; `slot.Slot` is an Engine of one.
+    """
 
     def __init__(self, child: Child, env: dict[str, str], model: ModelFile) -> None:
         """Use `start`."""
@@ -64,7 +67,9 @@ class ChildEngine:
         self._child = child
         self.file = model
         self.tokenizer: Tokenizer = ChildTokenizer(self._call, model, add_bos=False)
-        self._stream: EventStream | None = None
+        self._streams: dict[int, EventStream] = {}  # of the generations under way, by slot
+        self._followed: set[str] = set()  # schemas that were compiled
+        self._compiling = asyncio.Lock()
         self._fixed = child.given.threads is not None or not find(child.given.engine).retunes
         self._preserved = sorted(set(model.control) - set(model.eog))
         self.info = _info(model, child.options)
@@ -107,29 +112,42 @@ class ChildEngine:
         """Whether the process runs."""
         return self._child.alive
 
-    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
+    async def generate(
+        self, prompt: Sequence[int], sampling: Sampling, slot: int = 0
+    ) -> AsyncGenerator[Token]:
         """Generate after `prompt`; see `palaver.core.engine.Engine.generate`.
 
         Closing the iterator ends the generation, as `cancel` does.
         """
-        body = _request(prompt, sampling, self._preserved)
-        logged = self._child.log_size()
-        said: list[str] = []
-        self._stream = self._wire().events("/completion", body)
-        async with contextlib.aclosing(self._tokens(self._stream)) as tokens:
-            async for token in tokens:
-                if "json_schema" in body:
-                    said.append(token.text)
-                    if token.count == 1 or token.stop:
-                        await self._check_schema(logged, "".join(said), over=bool(token.stop))
-                yield token
+        body = _request(prompt, sampling, self._preserved, slot)
+        schema = sampling.json_schema
+        unknown = schema is not None and schema not in self._followed
+        if unknown:  # one at a time: what the log says of a schema is said of this one
+            await self._compiling.acquire()
+        try:
+            logged = self._child.log_size()
+            async with contextlib.aclosing(self._tokens(self._begin(slot, body))) as tokens:
+                async for token in tokens:
+                    if unknown and (token.count or token.stop):
+                        await self._check_schema(logged, token.text)
+                        self._followed.add(schema or "")
+                        self._compiling.release()
+                        unknown = False
+                    yield token
+        finally:
+            if unknown:
+                self._compiling.release()
 
-    async def _check_schema(self, logged: int, said: str, *, over: bool) -> None:
+    def _begin(self, slot: int, body: dict[str, object]) -> EventStream:
+        self._streams[slot] = self._wire().events("/completion", body)
+        return self._streams[slot]
+
+    async def _check_schema(self, logged: int, said: str) -> None:
         """Raise UserError where llama.cpp could not compile a schema.
 
         It says so in its log alone, a moment later, and goes on without the constraint.
         """
-        tries = 20 if over and not _begins_json(said) else 1
+        tries = 1 if _begins_json(said) else 20
         for left in reversed(range(tries)):
             for line in self._child.log_since(logged).splitlines():
                 _, found, reason = line.partition("llg error: ")
@@ -166,10 +184,10 @@ class ChildEngine:
             raise await self._broken(None)
         yield _cut(seen, first - began if first else 0.0)
 
-    def cancel(self) -> None:
+    def cancel(self, slot: int = 0) -> None:
         """End the generation under way; its iterator then yields a last Token, "cancelled"."""
-        if self._stream:
-            self._stream.abort()
+        if stream := self._streams.get(slot):
+            stream.abort()
 
     async def _broken(self, error: Exception | None) -> EngineError:
         for _ in range(20):  # the socket closes a moment before the process is gone
@@ -178,35 +196,37 @@ class ChildEngine:
             await asyncio.sleep(0.05)
         return EngineError(f"the engine broke off the answer: {error or 'the stream ended early'}")
 
-    async def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
+    async def prefill(self, prompt: Sequence[int], slot: int = 0) -> AsyncGenerator[Token]:
         """Read `prompt` into the cache without answering; yields progress and one last Token."""
-        async with contextlib.aclosing(self._prefill(prompt)) as tokens:
+        body = _request(prompt, Sampling(max_tokens=0), self._preserved, slot)
+        async with contextlib.aclosing(self._tokens(self._begin(slot, body))) as tokens:
             async for token in tokens:
                 if token.prefill or token.stop:
                     yield token
 
-    def _prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
-        body = _request(prompt, Sampling(max_tokens=0), self._preserved)
-        self._stream = self._wire().events("/completion", body)
-        return self._tokens(self._stream)
-
-    async def save(self, path: Path) -> int:
+    async def save(self, path: Path, slot: int = 0) -> int:
         """Write the cache's state to `path` in the states' folder; return its bytes."""
-        return int((await self._slot("save", path.name))["n_written"])
+        return int((await self._slot("save", path.name, slot))["n_written"])
 
-    async def restore(self, path: Path) -> int:
+    async def restore(self, path: Path, slot: int = 0) -> int:
         """Read a state back; return how many tokens it holds.
 
         The caller has checked the file: a truncated one aborts llama.cpp.
         """
-        return int((await self._slot("restore", path.name))["n_restored"])
+        return int((await self._slot("restore", path.name, slot))["n_restored"])
 
-    async def _slot(self, action: str, name: str) -> dict[str, int]:
+    async def _slot(self, action: str, name: str, slot: int) -> dict[str, int]:
+        body = {"filename": name}
         try:
-            answer = await self._call("POST", f"/slots/0?action={action}", {"filename": name})
+            answer = await self._call("POST", f"/slots/{slot}?action={action}", body)
         except RefusedError as error:
             raise EngineError(f"the engine can't {action} its state: {error.message}") from None
         return dict(answer)
+
+    @property
+    def parallel(self) -> int:
+        """How many slots it has."""
+        return self._child.given.parallel
 
     async def restart(self, threads: int | None = None) -> None:
         """End the process and start another with the same settings; its cache is empty then.
@@ -254,7 +274,9 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
     )
 
 
-def _request(prompt: Sequence[int], sampling: Sampling, preserved: list[str]) -> dict[str, object]:
+def _request(
+    prompt: Sequence[int], sampling: Sampling, preserved: list[str], slot: int
+) -> dict[str, object]:
     body: dict[str, object] = {
         "prompt": list(prompt),
         "stream": True,
@@ -262,14 +284,19 @@ def _request(prompt: Sequence[int], sampling: Sampling, preserved: list[str]) ->
         "timings_per_token": True,
         "return_progress": True,
         "cache_prompt": True,
-        "id_slot": 0,
+        "id_slot": slot,
         "preserved_tokens": preserved,
         "response_fields": _FINAL,
         "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
     }
-    for name in ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "grammar"):
+    for name in (
+        "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "presence_penalty",
+        "frequency_penalty", "seed", "grammar",
+    ):  # fmt: skip
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
+    if sampling.logit_bias:
+        body["logit_bias"] = [list(pair) for pair in sampling.logit_bias]
     if sampling.stop:
         body["stop"] = list(sampling.stop)
     if sampling.json_schema is not None:

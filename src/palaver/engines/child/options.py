@@ -11,7 +11,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
     `engine` is a name of `palaver.engines.registry`. `device`, `dtype`, `quantize` and
     `ranks` (processes that share one model) are for hosted engines.
 
-    `context` None takes the smaller of the model's own and 8192. `threads` None lets the child
+    `context` None takes the smaller of the model's own and 8192. Each of the `parallel` slots, that
+    generate side by side, has a context of this size. `threads` None lets the child
     choose by measuring how many cores are free. `loras` are (path, scale). `patience` is how many
     seconds loading may take: a large model from a slow disk takes minutes.
     """
@@ -23,6 +24,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     cache: str = ""  # for fingerprints; empty: none kept
     secret: str = ""
     context: int | None = None
+    parallel: int = 1
     threads: int | None = None
     batch: int = 256
     kv_type: str = "f16"

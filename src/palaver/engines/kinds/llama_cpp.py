@@ -14,4 +14,5 @@ ENGINE = Kind(
     suits=_suits,
     needs=("xllamacpp",),
     retunes=True,
+    batches=True,
 )

@@ -13,4 +13,5 @@ ENGINE = Kind(
     program=("palaver.engines.llama_cpp.child",),
     suits=_suits,
     retunes=True,
+    batches=True,
 )

@@ -81,7 +81,8 @@ def command(options: Options, model: ModelFile, key: Path, host: Sequence[str]) 
         *("--model", options.model),
         *host,
         *("--api-key-file", str(key)),  # a command line can be read by everybody
-        *("--ctx-size", str(model.context), "--parallel", "1"),
+        *("--ctx-size", str(model.context * options.parallel)),
+        *("--parallel", str(options.parallel)),
         *("--batch-size", str(options.batch), "--ubatch-size", str(options.batch)),
         *("--threads", str(model.threads), "--threads-batch", str(model.threads)),
         *("--cache-type-k", options.kv_type, "--cache-type-v", options.kv_type),

@@ -26,8 +26,9 @@ def serve(options: Options, model: ModelFile) -> Any:
 
     params = xllamacpp.CommonParams()
     params.model.path = options.model
-    params.n_ctx = model.context
-    params.n_parallel = 1
+    params.n_ctx = model.context * options.parallel
+    params.n_parallel = options.parallel
+    params.kv_unified = False  # each slot has the whole context, whatever the others hold
     params.n_batch = params.n_ubatch = options.batch
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = model.threads
     params.warmup = False

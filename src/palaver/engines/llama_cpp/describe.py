@@ -65,6 +65,7 @@ def _memory_settings(options: Options) -> dict[str, Any]:
     return {
         "kv_type": options.kv_type,
         "batch": options.batch,
+        "parallel": options.parallel,
         "loras": [Path(path) for path, _ in options.loras],
     }
 

@@ -18,6 +18,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -61,8 +62,9 @@ def estimate(
     batch: int = 256,
     loras: Sequence[Path] = (),
     checkpoints: int = CHECKPOINTS,
+    parallel: int = 1,
 ) -> Estimate:
-    """Estimate what a child takes with a context of `context` tokens, in bytes.
+    """Estimate what a child takes with `parallel` contexts of `context` tokens, in bytes.
 
     Raises UserError for a cache type that does not exist or that does not suit the model.
     """
@@ -81,8 +83,8 @@ def estimate(
     adapters = sum(path.stat().st_size for path in loras if path.is_file())
     return Estimate(
         weights=model.size + _repacked(model) + adapters,
-        kv=full + windowed + states,
-        checkpoints=checkpoints * (saved + states),
+        kv=parallel * (full + windowed + states),
+        checkpoints=parallel * checkpoints * (saved + states),
         compute=_compute(model, context, batch),
         scores=_scores(model, context, batch) if kv_type in UNQUANTISED else 0,
         process=_PROCESS + _PER_TOKEN * model.vocabulary,
@@ -90,47 +92,28 @@ def estimate(
     )
 
 
-def largest_context(model: Gguf, limit: int, most: int, **settings: object) -> int:
+def largest_context(model: Gguf, limit: int, most: int, **settings: Any) -> int:
     """Return the largest multiple of 256 up to `most` whose estimate fits `limit` bytes, or 0."""
     low, high = 0, most // STEP
     while low < high:
         middle = (low + high + 1) // 2
-        if estimate(model, middle * STEP, **settings).total <= limit:  # type: ignore[arg-type]
+        if estimate(model, middle * STEP, **settings).total <= limit:
             low = middle
         else:
             high = middle - 1
     return low * STEP
 
 
-def check(
-    limit_gb: float,
-    model: Gguf,
-    context: int,
-    *,
-    kv_type: str = "f16",
-    batch: int = 256,
-    loras: Sequence[Path] = (),
-    checkpoints: int = CHECKPOINTS,
-) -> Estimate:
-    """Return the estimate if it fits `limit_gb` (10^9 bytes).
+def check(limit_gb: float, model: Gguf, context: int, **settings: Any) -> Estimate:
+    """Return the estimate if it fits `limit_gb` (10^9 bytes); `settings` as in `estimate`.
 
     Raises UserError with the numbers and the largest context that would fit.
     """
-    need = estimate(
-        model, context, kv_type=kv_type, batch=batch, loras=loras, checkpoints=checkpoints
-    )
+    need = estimate(model, context, **settings)
     limit = int(limit_gb * 1e9)
     if need.total <= limit:
         return need
-    fits = largest_context(
-        model,
-        limit,
-        need.context,
-        kv_type=kv_type,
-        batch=batch,
-        loras=loras,
-        checkpoints=checkpoints,
-    )
+    fits = largest_context(model, limit, need.context, **settings)
     parts = f"weights {_gb(need.weights)}, cache {_gb(need.kv + need.checkpoints)}, "
     parts += f"buffers {_gb(need.compute + need.scores + need.process)}"
     reason = (
