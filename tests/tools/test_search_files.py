@@ -85,6 +85,18 @@ def test_a_pattern_that_takes_for_ever_is_ended(root, way):
         search(root, "(a+)+$b", seconds=1.0)
 
 
+def test_what_holds_secrets_is_left_out_unless_it_is_named(root):
+    for path in ("src/server.key", "Secrets.json", "keyrings/x", "src/id_rsa"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text("needle password\n")
+    (root / "src" / "id_rsa.pub").write_text("needle public\n")
+    assert "password" not in search(root, "needle")
+    assert search(root, "needle password", path="src") == "no matches"
+    assert search(root, "public") == "src/id_rsa.pub:1:needle public"
+    named = search(root, "needle", path="src/server.key")  # the user is asked about that
+    assert named.strip() == "src/server.key:1:needle password"
+
+
 def test_more_than_can_be_told_is_cut_at_a_line(root):
     (root / "many.txt").write_text("needle\n" * 200_000)
     found = search(root, "^needle$")

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 from palaver.tools import ignore
+from palaver.tools.secret import secret
 
 LONGEST = 500  # characters of a line that are shown
 _LINE = 1 << 20  # bytes of a line that are looked at
@@ -21,7 +22,7 @@ _PROBE = 1 << 13  # bytes in which a NUL makes a file a binary one
 
 
 def main(pattern: str, what: str) -> None:
-    """Write a line for each match: path, line number and text, parted by colons."""
+    """Write a line for each match: the path, a NUL, line number, a colon and the text."""
     try:
         wanted = re.compile(pattern)
     except (re.error, RecursionError):
@@ -50,7 +51,8 @@ def _files(folder: int, base: str, rules: ignore.Rules) -> Iterator[tuple[int, s
         path, is_folder = base + entry.name, entry.is_dir(follow_symlinks=False)
         if entry.name.startswith(".") or entry.is_symlink():
             continue
-        if ignore.ignored(rules, path, folder=is_folder):
+        # Not even read: how long a pattern takes would tell what stands in it.
+        if ignore.ignored(rules, path, folder=is_folder) or secret(entry.name):
             continue
         if not is_folder:
             yield folder, path
@@ -75,4 +77,4 @@ def _file(file: BinaryIO, path: str, wanted: re.Pattern[str]) -> None:
         text = line.decode("utf-8", "replace").rstrip("\r\n")
         if wanted.search(text):
             shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
-            sys.stdout.buffer.write(f"{path}:{number}:{shown}\n".encode("utf-8", "replace"))
+            sys.stdout.buffer.write(f"{path}\0{number}:{shown}\n".encode("utf-8", "replace"))

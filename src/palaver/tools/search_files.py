@@ -12,6 +12,7 @@ from typing import Any
 
 from palaver.core.tool import ToolContext, ToolError, ToolSpec
 from palaver.tools import files
+from palaver.tools.secret import secret
 
 SECONDS = 20.0
 _MOST = 1 << 20  # bytes of matches that are taken
@@ -22,8 +23,8 @@ _RUN = (
 )
 _RIPGREP = (
     "--no-config", "--no-require-git", "--no-ignore-parent", "--no-ignore-global",
-    "--no-ignore-exclude", "--line-number", "--no-heading", "--with-filename", "--color=never",
-    "--no-messages", "--sort=path", "--max-columns=500", "--max-columns-preview",
+    "--no-ignore-exclude", "--line-number", "--no-heading", "--with-filename", "--null",
+    "--color=never", "--no-messages", "--sort=path", "--max-columns=500", "--max-columns-preview",
 )  # fmt: skip
 
 
@@ -33,7 +34,7 @@ class SearchFiles:
     spec = ToolSpec(
         "search_files",
         "Search files for a regular expression: path:line:text of each match. Hidden and ignored"
-        " files are left out.",
+        " files are left out, and those that hold keys or passwords.",
         {
             "type": "object",
             "properties": {"pattern": {"type": "string"}, "path": {"type": "string"}},
@@ -60,7 +61,8 @@ class SearchFiles:
             if "is no folder" not in str(error):
                 raise
         with files.open_file(ctx.root, path) as file:
-            return await self._run(_ours(pattern, "/".join(names)), file=file) or "no matches"
+            found = await self._run(_ours(pattern, "/".join(names)), file=file)
+            return found.replace("\0", ":") or "no matches"
 
     async def preview(self, arguments: dict[str, Any], ctx: ToolContext) -> str:
         """Return what is searched for, and where."""
@@ -114,10 +116,17 @@ async def _output(process: asyncio.subprocess.Process) -> str:
 
 
 def _from_root(found: str, names: tuple[str, ...]) -> str:
-    """Let the paths, which are below a folder, begin at the root."""
+    """Let the paths, which are below a folder, begin at the root; leave secrets out.
+
+    A path ends at a NUL, if there is one in the line.
+    """
     prefix = "".join(f"{name}/" for name in names)
-    lines = found.removesuffix("\n").split("\n") if found else []
-    return "\n".join(prefix + line.removeprefix("./") for line in lines)
+    lines: list[str] = []
+    for line in found.removesuffix("\n").split("\n") if found else []:
+        path, ends, text = line.removeprefix("./").partition("\0")
+        if not (ends and secret(path)):
+            lines.append(f"{prefix}{path}:{text}" if ends else path)
+    return "\n".join(lines)
 
 
 TOOL = SearchFiles()

@@ -14,8 +14,8 @@ from palaver.core.messages import ToolCall
 from palaver.core.tool import ToolSpec
 from palaver.tools.consent.danger import destructive, destructive_python, launches
 from palaver.tools.consent.reading import files_read
-from palaver.tools.consent.secret import secret
 from palaver.tools.consent.shell import Command, Word, read_line
+from palaver.tools.secret import secret
 
 # read: only reads, in the folder. look: only reads, outside it as well. write: changes files of
 # the folder. reach: changes files outside it. run: code or a command. use: any other tool.

@@ -1,4 +1,7 @@
-"""Names of files and folders that hold keys and passwords: reading them is asked about."""
+"""Names of files and folders that hold keys and passwords: reading them is asked about.
+
+`search_files` leaves them out, unless it is pointed at one.
+"""
 
 from __future__ import annotations
 
