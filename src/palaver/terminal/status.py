@@ -31,12 +31,20 @@ def header(settings: Settings, flags: dict[str, Any], chat: Controller | None = 
         if not settings.model:
             name = visible(info.model, newlines=False)
         template = template_note(model)
-    engine = "llama-server" if settings.llama_server else "llama.cpp"
+    engine = _engine(settings, model)
     capture = visible(settings.output, newlines=False) if settings.output else "off"
     return (
         f"palaver: {name} on {engine}{context}{template}\n"
         f"{_session(flags, chat)}, capture {capture}, /help lists the commands"
     )
+
+
+def _engine(settings: Settings, model: Opened | None) -> str:
+    """Name the engine that answers, or will for all that is known before anything is loaded."""
+    name = model.info.engine if model else settings.engine
+    if name is None:
+        name = "llama-server" if settings.llama_server else "llama-cpp"
+    return "llama.cpp" if name == "llama-cpp" else visible(name, newlines=False)
 
 
 def _session(flags: dict[str, Any], chat: Controller | None) -> str:

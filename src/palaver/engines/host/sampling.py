@@ -13,7 +13,10 @@ import msgspec
 import numpy as np
 
 Array = np.ndarray[Any, np.dtype[Any]]
-_DEFAULTS = {"temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.0}
+_DEFAULTS = {
+    "temperature": 0.8, "top_k": 40, "top_p": 0.95, "min_p": 0.05, "repeat_penalty": 1.0,
+    "presence_penalty": 0.0, "frequency_penalty": 0.0,
+}  # fmt: skip
 _PENALIZED = 64  # how many of the last tokens a penalty is for
 
 
@@ -25,6 +28,9 @@ class Settings(msgspec.Struct, frozen=True):
     top_p: float
     min_p: float
     repeat_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    bias: tuple[tuple[int, float], ...] = ()
     seed: int | None = None
     logprobs: int = 0
 
@@ -33,8 +39,12 @@ def settings(asked: dict[str, Any], model: dict[str, float]) -> Settings:
     """Decide every value: what was asked, else the model's own, else the usual."""
     values = {name: asked.get(name, model.get(name, usual)) for name, usual in _DEFAULTS.items()}
     values["top_k"] = int(values["top_k"])
-    seed = asked.get("seed")
-    return Settings(**values, seed=seed, logprobs=int(asked.get("n_probs") or 0))
+    return Settings(
+        **values,
+        bias=tuple((int(i), float(by)) for i, by in asked.get("logit_bias", ())),
+        seed=asked.get("seed"),
+        logprobs=int(asked.get("n_probs") or 0),
+    )
 
 
 class Sampler:
@@ -48,11 +58,10 @@ class Sampler:
     def pick(self, logits: Array, last: Sequence[int]) -> int:
         """Return the next token; `last` are the tokens before it. Changes `logits`."""
         chosen = self._chosen
-        if chosen.repeat_penalty not in (0.0, 1.0) and last:
-            seen = np.unique(np.asarray(last[-_PENALIZED:]))
-            values = logits[seen]
-            penalty = chosen.repeat_penalty
-            logits[seen] = np.where(values > 0, values / penalty, values * penalty)
+        for i, by in chosen.bias:
+            if 0 <= i < len(logits):
+                logits[i] += by
+        self._penalize(logits, last[-_PENALIZED:])
         if chosen.temperature <= 0:
             return int(logits.argmax())
         ids = self._best(logits)
@@ -62,6 +71,20 @@ class Sampler:
         weights = np.exp((scores[:keep] - scores[0]) / chosen.temperature)
         at = np.searchsorted(weights.cumsum(), self._random.random() * weights.sum(), "right")
         return int(ids[min(int(at), keep - 1)])
+
+    def _penalize(self, logits: Array, last: Sequence[int]) -> None:
+        chosen = self._chosen
+        repeat = chosen.repeat_penalty or 1.0
+        if (repeat, chosen.presence_penalty, chosen.frequency_penalty) == (
+            1.0,
+            0.0,
+            0.0,
+        ) or not last:
+            return
+        seen, counts = np.unique(np.asarray(last), return_counts=True)
+        values: Array = logits[seen]
+        values = np.where(values > 0, values / repeat, values * repeat)
+        logits[seen] = values - counts * chosen.frequency_penalty - chosen.presence_penalty
 
     def _best(self, logits: Array) -> Array:
         """Return the ids that top-k leaves, best first."""
