@@ -21,8 +21,9 @@ from palaver.core.model import Opened
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
+from palaver.engines.registry import find
 from palaver.formats.template import TemplateFormat, check_dialect
-from palaver.launch import engine_options, start
+from palaver.launch import engine_options, kind_of, runs_here, speaks_chat, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
 from palaver.tools import chosen
@@ -47,7 +48,14 @@ def check_model(settings: Settings) -> None:
     from palaver.engines.llama_cpp.describe import describe
 
     check_dialect(settings.dialect)
+    if not runs_here(settings):
+        return  # a server is asked when it is opened
     options = engine_options(settings)
+    if find(options.engine).opener:
+        from palaver.engines.host.folder import Folder
+
+        Folder(Path(options.model)).context(options)  # its memory is known when it loads
+        return
     describe(msgspec.structs.replace(options, threads=options.threads or 1))
 
 
@@ -55,20 +63,47 @@ async def open_model(
     settings: Settings,
     *,
     started: float,
-    starting: Awaitable[Child] | None = None,
+    starting: Awaitable[Child | None] | None = None,
     keep_states: bool = True,
     progress: Progress | None = None,
     raw: bool = False,
+) -> Opened:
+    """Load the model that the settings name, or get in touch with the endpoint that has it.
+
+    `raw`: answers hold their tokens' own text as well. The rest as with `open_local`.
+    """
+    if not speaks_chat(settings):
+        model = await open_local(
+            settings, started=started, starting=starting, keep_states=keep_states, progress=progress
+        )
+        model.raw = raw
+        return model
+    if starting:
+        await starting  # it started nothing
+    return await _open_endpoint(settings, raw=raw)
+
+
+async def open_local(
+    settings: Settings,
+    *,
+    started: float,
+    starting: Awaitable[Child | None] | None = None,
+    keep_states: bool = True,
+    progress: Progress | None = None,
 ) -> LocalModel:
-    """Load the model that the settings name; `started` is the conversation's first moment.
+    """Load a model of which we have the tokens; `started` is the conversation's first moment.
 
     `starting` is the engine's process where that was begun before. `keep_states` False uses saved
-    states but writes none. `progress` gets lines for the user while a server is loading. `raw`:
-    answers hold their tokens' own text as well. Takes as long as loading takes. Raises UserError,
-    EngineError.
+    states but writes none. `progress` gets lines for the user while a server is loading. Takes as
+    long as loading takes. Raises UserError, EngineError.
     """
     env = environment.engine_environment()
     child = await (starting or asyncio.to_thread(start, settings))
+    if child is None:
+        raise UserError(
+            "this takes a model's tokens, which a chat endpoint does not give",
+            fix="name a model of this machine with -m, and no endpoint",
+        )
     try:
         check_dialect(settings.dialect)
     except UserError:
@@ -80,9 +115,45 @@ async def open_model(
     began = datetime.date.fromtimestamp(started)
     fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
-    model = LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
-    model.raw = raw
-    return model
+    return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+
+
+async def _open_endpoint(settings: Settings, *, raw: bool) -> Opened:
+    """Get in touch with the server that has the model. Raises UserError, EngineError."""
+    from palaver.models.chat_endpoint.model import ChatEndpoint
+    from palaver.remote.address import base_url
+    from palaver.remote.server import Server
+
+    kind = kind_of(settings)
+    kind.check()
+    if settings.endpoint is None:
+        raise UserError(f"{kind.name} needs an address", fix="--endpoint URL")
+    if raw:
+        raise UserError("an endpoint gives no tokens: --raw has nothing to show")
+    if settings.lora:
+        raise UserError("an endpoint takes no LoRA adapters", fix="the server has them, as models")
+    server = Server(base_url(settings.endpoint), _key(settings), idle=settings.endpoint_idle)
+    try:
+        return await ChatEndpoint.open(
+            server,
+            settings.model,
+            context=settings.context,
+            effort=settings.reasoning_effort,
+            continues=settings.continues,
+        )
+    except BaseException:
+        await server.close()
+        raise
+
+
+def _key(settings: Settings) -> str:
+    """Return the endpoint's key: given itself, or in the variable that is named."""
+    if settings.endpoint_key or not settings.key_env:
+        return (settings.endpoint_key or "").strip()
+    key = environment.variable(settings.key_env)
+    if key is None:
+        raise UserError(f"the variable {settings.key_env} is not set (key_env names it)")
+    return key.strip()
 
 
 def make_format(
@@ -181,7 +252,7 @@ def sampling(settings: Settings) -> Sampling:
     """Turn settings into sampling; what is unset stays unset, but for two defaults."""
     return Sampling(
         max_tokens=settings.max_tokens,
-        temperature=DEFAULT_TEMPERATURE if settings.temperature is None else settings.temperature,
+        temperature=_temperature(settings),
         top_k=settings.top_k,
         top_p=settings.top_p,
         min_p=settings.min_p,
@@ -189,6 +260,13 @@ def sampling(settings: Settings) -> Sampling:
         seed=settings.seed,
         stop=tuple(settings.stop),
     )
+
+
+def _temperature(settings: Settings) -> float | None:
+    """Return what is set, else our default; somebody's server has a default of its own."""
+    if settings.temperature is not None or not runs_here(settings):
+        return settings.temperature
+    return DEFAULT_TEMPERATURE
 
 
 def signing(settings: Settings) -> tuple[str, str] | None:

@@ -29,7 +29,7 @@ from palaver.core.events import Event, MessageDone, State, StateChanged, TextDel
 from palaver.core.messages import Message, user
 from palaver.core.model import Opened
 from palaver.core.tool import Tool
-from palaver.launch import TINY
+from palaver.launch import model_name
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
 from palaver.tools.function import as_tool
@@ -82,7 +82,7 @@ class Chatbot:
         model = await assemble.open_model(self._settings, started=time.time(), keep_states=save)
         try:
             store = await AsyncStore.open(self._vault.path)
-            name = self._settings.model or TINY
+            name = model_name(self._settings)
             return await Conversation.create(store, self._settings.system, name), model
         except BaseException:
             await model.close()

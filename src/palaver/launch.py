@@ -46,6 +46,11 @@ def runs_here(settings: Settings) -> bool:
     return settings.endpoint is None
 
 
+def speaks_chat(settings: Settings) -> bool:
+    """Say whether the model is behind a chat endpoint, which gives no tokens."""
+    return not runs_here(settings) and settings.engine in (None, "chat-endpoint")
+
+
 def model_name(settings: Settings) -> str:
     """Return the model's name for the list of sessions."""
     return settings.model or (settings.endpoint if not runs_here(settings) else None) or TINY

@@ -14,6 +14,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ENGINE = (
     "model",
+    "engine",
+    "endpoint",
     "context",
     "memory_limit",
     "threads",

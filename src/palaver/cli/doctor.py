@@ -123,7 +123,7 @@ def _engine() -> Iterator[Finding]:
     async def try_it() -> str:
         chosen = settings.Settings(threads=1, context=512)
         began = time.perf_counter()
-        model = await assemble.open_model(chosen, started=time.time(), keep_states=False)
+        model = await assemble.open_local(chosen, started=time.time(), keep_states=False)
         try:
             loaded = time.perf_counter() - began
             ids = await model.engine.tokenizer.encode("Hello", special=False)

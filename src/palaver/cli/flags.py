@@ -32,7 +32,13 @@ FLAGS = (
         "engine",
         ("-e", "--engine", "--backend"),
         str,
-        "Engine that runs the model (`palaver engines` lists them).",
+        "Engine that runs the model, or a backend (`palaver engines` lists them).",
+    ),
+    Flag(
+        "endpoint",
+        ("--endpoint",),
+        str,
+        "Address of an OpenAI-compatible server that has the model.",
     ),
     Flag(
         "system",

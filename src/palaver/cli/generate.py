@@ -39,7 +39,7 @@ async def _generate(prompt: str, logprobs: int | None, special: bool, settings: 
 
     from palaver import assemble
 
-    model = await assemble.open_model(settings, started=time.time(), keep_states=False)
+    model = await assemble.open_local(settings, started=time.time(), keep_states=False)
     try:
         tokenizer = model.engine.tokenizer
         ids = await tokenizer.encode(prompt, special=special)

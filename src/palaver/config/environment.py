@@ -33,6 +33,11 @@ def dumb_terminal() -> bool:
     return os.environ.get("TERM", "dumb") in ("dumb", "")
 
 
+def variable(name: str) -> str | None:
+    """Return a variable that the user named in the config; None where it is not set."""
+    return os.environ.get(name)
+
+
 def editor() -> str:
     """Return the user's editor."""
     return os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from palaver.config import backends
 from palaver.config.paths import config_dir
 from palaver.core.errors import UserError
 
@@ -32,7 +33,12 @@ class Settings:
     """Everything that can be set; a field's name is its key. None means unset, which is not 0."""
 
     model: str | None = _key(None, "model to load: a path, a folder, org/repo[:quant] or a name")
-    engine: str | None = _key(None, "engine that runs the model (default: what suits it best)")
+    engine: str | None = _key(None, "engine that runs the model, or a backend (default: what fits)")
+    endpoint: str | None = _key(None, "address of an OpenAI-compatible server that has the model")
+    endpoint_key: str | None = _key(None, "the server's key", secret=True)
+    key_env: str | None = _key(None, "environment variable that holds the server's key")
+    endpoint_idle: float = _key(300.0, "seconds that the server may say nothing")
+    continues: str | None = _key(None, "how it goes on with a text: trailing, vllm, prefix or no")
     context: int | None = _key(None, "context size in tokens (default: the model's, at most 8192)")
     threads: int | None = _key(None, "threads for the engine (default: measured)")
     memory_limit: float | None = _key(None, "refuse models that would take more than this, in GB")
@@ -72,6 +78,7 @@ class Settings:
             ("reasoning_effort", ("low", "medium", "high")),
             ("dtype", ("float32", "bfloat16", "float16")),
             ("quantize", ("8bit", "4bit")),
+            ("continues", ("trailing", "vllm", "prefix", "no")),
         ):
             if (value := getattr(self, name)) is not None:
                 _one_of(name, value, allowed)
@@ -91,7 +98,7 @@ class Settings:
             raise UserError("stop: an empty text would end every answer before it begins")
         for name in (
             "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "memory_limit",
-            "kv_disk_gb",
+            "kv_disk_gb", "endpoint_idle",
         ):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not 0 <= value < math.inf:  # NaN is not, either
@@ -118,20 +125,27 @@ def load(**given: Any) -> Settings:
 
     Raises UserError naming the file, the line where it is known, and the fix.
     """
-    values = _from_file(config_file())
+    values, named = _from_file(config_file())
+    chosen: dict[str, Any] = {}
     for name, spec in keys().items():
         text = os.environ.get(f"PALAVER_{name.upper()}")
         if text is not None:
-            values[name] = parse(name, str(spec.type), text)
-    values |= {name: value for name, value in given.items() if value is not None}
-    return Settings(**values)
+            chosen[name] = parse(name, str(spec.type), text)
+    chosen |= {name: value for name, value in given.items() if value is not None}
+    return Settings(**backends.apply(values, named, chosen))
 
 
-def _from_file(path: Path) -> dict[str, Any]:
+def named_backends() -> dict[str, dict[str, Any]]:
+    """Return the backends of config.toml, each the settings that it changes."""
+    return _from_file(config_file())[1]
+
+
+def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the settings of a file, and its backends."""
     try:
         data = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
-        return {}
+        return {}, {}
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     import tomllib
@@ -144,16 +158,22 @@ def _from_file(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: {error}", fix="mend it with: palaver config edit") from None
     for name in ("consent", "hooks"):  # read by palaver.tools
         values.pop(name, None)
+    named = backends.tables(values.pop("backends", {}), str(path))
+    for table in (values, *named.values()):
+        _check(table, path, data.decode())
+    return values, named
+
+
+def _check(values: dict[str, Any], path: Path, text: str) -> None:
     known = keys()
     for name, value in values.items():
         if name not in known:
-            raise unknown_key(name, f"{path}, line {_line(data.decode(), name)}")
+            raise unknown_key(name, f"{path}, line {_line(text, name)}")
         if not _fits(value, str(known[name].type)):
             raise UserError(
-                f"{path}, line {_line(data.decode(), name)}: {name} = {value!r} is not"
+                f"{path}, line {_line(text, name)}: {name} = {value!r} is not"
                 f" {_described(str(known[name].type))}"
             )
-    return values
 
 
 def unknown_key(name: str, where: str) -> UserError:

@@ -67,7 +67,7 @@ async def serve(
 
     async def load() -> None:
         try:
-            service.opened(await assemble.open_model(settings, started=time.time()))
+            service.opened(await assemble.open_local(settings, started=time.time()))
             _say(f"palaver serves {service.name}")
         except PalaverError as error:
             failure.append(error)

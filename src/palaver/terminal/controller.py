@@ -20,7 +20,7 @@ from palaver.core.log import Row
 from palaver.core.messages import Message
 from palaver.core.model import Opened
 from palaver.engines.child.process import Child
-from palaver.launch import TINY
+from palaver.launch import model_name
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
 from palaver.terminal import offers, own
@@ -78,7 +78,7 @@ class Controller:
 
     # -- beginning and end ---------------------------------------------------------------
 
-    async def open(self, starting: Awaitable[Child] | None = None) -> None:
+    async def open(self, starting: Awaitable[Child | None] | None = None) -> None:
         """Open the store and the session, and begin to load the model. Raises StoreError."""
         assemble.signing(self.settings)
         self.tooling.open()
@@ -95,7 +95,7 @@ class Controller:
             self._conversation, recovered = await Conversation.resume(store, number)
         else:
             self._conversation = await Conversation.create(
-                store, offers.told(self), self.settings.model or TINY
+                store, offers.told(self), model_name(self.settings)
             )
         self._load(starting)
         if self.flags.get("resume"):
@@ -114,7 +114,7 @@ class Controller:
         elif self.tooling.waits():
             self.screen.note(OPEN)
 
-    def _load(self, starting: Awaitable[Child] | None = None) -> None:
+    def _load(self, starting: Awaitable[Child | None] | None = None) -> None:
         self.model = None
         self._progress = "loading the model"
         began, keep = self.conversation.began, not self.flags.get("no_save")

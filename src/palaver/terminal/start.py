@@ -50,7 +50,7 @@ def _program(chosen: settings.Settings) -> tuple[str, ...]:
         kind = find(chosen.engine)
         kind.check()
         return () if kind.name == "llama-server" else kind.program
-    if chosen.llama_server:
+    if chosen.llama_server or chosen.endpoint:
         return ()
     if chosen.model is None or chosen.model.endswith(".gguf"):
         return LLAMA_CPP
