@@ -92,9 +92,26 @@ def test_ids_with_a_name(call_id: str) -> None:
         ("glm", r"<tool_call>f\n<arg_key>b</arg_key>\n<arg_value>1</arg_value>\n</tool_call>"),
         ("glm", "<tool_call>f<arg_key>b</arg_key>\n1</arg_value></tool_call>"),
         ("glm", "<tool_call>f<arg_key>b</arg_key><arg_value>1</tool_call>"),
+        ("deepseek_v31", '<｜tool▁call▁begin｜>f<｜tool▁sep｜>```json\n{"b": 1}\n```'),
+        ("deepseek_v3", '<｜tool▁call▁begin｜>f<｜tool▁sep｜>{"b": 1}<｜tool▁call▁end｜>'),
+        ("lfm2", "<|tool_call_start|>[f(b=0x1)]<|tool_call_end|>"),
+        ("lfm2", "<|tool_call_start|>f(b=+1)<|tool_call_end|>"),
     ],
 )
 def test_what_is_missing_between_parts(name: str, reply: str) -> None:
     (call,) = read(name, reply)
     value: Any = json.loads(call.arguments)
     assert (call.name, value, call.error) == ("f", {"b": 1}, None)
+
+
+@pytest.mark.parametrize(
+    ("name", "reply", "want"),
+    [
+        ("gemma4", "<|tool_call>call:f<tool_call|>", "{}"),
+        ("functiongemma", "<start_function_call>call:f<end_function_call>", "{}"),
+        ("pythonic", r"[f(a=r'C:\new\x')]", r'{"a": "C:\\new\\x"}'),
+        ("olmo3", "<function_calls>f(b=1_000)</function_calls>", '{"b": 1000}'),
+    ],
+)
+def test_what_is_written_otherwise(name: str, reply: str, want: str) -> None:
+    assert read(name, reply) == [ToolCall("call_1", "f", want)]

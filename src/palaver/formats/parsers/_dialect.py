@@ -144,6 +144,13 @@ class DialectParser(ThinkParser):
         self._at = at
         if at == len(self._text):
             return
+        tag = self._tag.lstrip()
+        again = tag.endswith(">") and starts(self._text, at, tag)
+        if again:  # the same tag twice
+            self._gaps.append(tag)
+            self._at += len(tag)
+        if again is not False:
+            return
         likely = self._likely(at)
         if likely:
             self._gaps = []

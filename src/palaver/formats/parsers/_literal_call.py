@@ -18,6 +18,8 @@ _CONTROL = {"n", "r", "t", "b", "f", '"', "\\", "/"}
 _NAMED = {"a": "\\u0007", "v": "\\u000b", "'": "'", "\n": ""}
 _NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z")
 _PYTHON_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\Z")
+_PYTHON_INTEGER = re.compile(r"[+-]?(?:0x[0-9a-f]+|0o[0-7]+|0b[01]+|[1-9](?:_?\d)*)\Z", re.I)
+_NAME = re.compile(r"[\w.-]+")
 _WORDS = {"True": "true", "False": "false", "None": "null", "null": "null"}
 _LONGEST_ESCAPE = 10
 _FOLLOWS = re.compile(r"\s{0,16}(?:([,\]}:])|\)\s{0,16}([,;\]<])?)?")
@@ -56,6 +58,7 @@ class LiteralCall(CallReader):
         self._comma = ""  # a comma that comes when something follows it
         self._word: str | None = None  # a word that may be a key
         self._quote = ""
+        self._raw = False  # a string in which a backslash is one
         self._odd: list[str] = []
         self._step = self._naming
 
@@ -79,7 +82,11 @@ class LiteralCall(CallReader):
             return open_at
         if end >= 0 or len(text) - at >= _LONGEST_NAME or last:
             stop = end if end >= 0 else min(len(text), at + _LONGEST_NAME)
-            if text[at:stop].strip() and not last:
+            raw = text[at:stop].strip()
+            if raw and not last:
+                name = raw.removeprefix(self._style.prefix)
+                if name != raw and _NAME.fullmatch(name):  # a call without arguments
+                    self._write.name(name)
                 self._write.close(raw=text[at:stop])
                 self.done = True
                 return stop
@@ -100,6 +107,9 @@ class LiteralCall(CallReader):
                 return at
         for quote in self._style.quotes:
             if text.startswith(quote, at):
+                self._raw = self._style.opens == "(" and self._word in ("r", "R")
+                if self._raw:
+                    self._word = None
                 self._settle("")
                 self._begin('"')
                 self._quote = quote
@@ -153,6 +163,8 @@ class LiteralCall(CallReader):
             self._begin(json.dumps(word, ensure_ascii=False))
         elif word in _WORDS or word in ("true", "false") or _NUMBER.match(word):
             self._begin(_WORDS.get(word, word))
+        elif len(word) < 40 and self._style.opens == "(" and _PYTHON_INTEGER.match(word):
+            self._begin(str(int(word, 0)))
         elif len(word) < 40 and self._style.opens == "(" and _PYTHON_NUMBER.match(word):
             self._begin(json.dumps(float(word)))
         else:
@@ -165,7 +177,7 @@ class LiteralCall(CallReader):
         self._comma = ""
 
     def _string(self, text: str, at: int, last: bool) -> int:
-        plain = self._quote in self._style.plain
+        plain = self._raw or self._quote in self._style.plain
         end = text.find(self._quote, at)
         slash = -1 if plain else text.find("\\", at, end if end >= 0 else len(text))
         if slash >= 0:

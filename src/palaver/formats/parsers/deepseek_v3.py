@@ -10,24 +10,25 @@ import re
 from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._call import NamedCall
 from palaver.formats.parsers._dialect import Reader
-from palaver.formats.parsers.deepseek_v31 import DeepseekV31Parser
+from palaver.formats.parsers.deepseek_v31 import FENCE, DeepseekV31Parser
 
 _SEP = re.compile(r"(?=```|\{)")
-_FENCE = re.compile(r"\s*(?:```(?:json)?)?\s*")
 _END = "<｜tool▁call▁end｜>"
 
 
 def _name(raw: str) -> tuple[str, str]:
     kind, _, name = raw.rpartition("<｜tool▁sep｜>")
-    kind = kind.strip()
-    return name.strip(), "" if kind == "function" else kind
+    kind, name = kind.strip(), name.strip()
+    if not name:  # as V3.1 writes it
+        return kind, ""
+    return name, "" if kind == "function" else kind
 
 
 class DeepseekV3Parser(DeepseekV31Parser):
     """Parts reasoning, text and calls."""
 
     def _reader(self, marker: str) -> Reader:
-        return NamedCall(self._next(), self._emit, sep=_SEP, end=_END, name=_name, skip=_FENCE)
+        return NamedCall(self._next(), self._emit, sep=_SEP, end=_END, name=_name, skip=FENCE)
 
 
 PARSER = DeepseekV3Parser

@@ -13,6 +13,7 @@ from palaver.formats.parsers._dialect import DialectParser, Reader
 
 _SEP = re.compile(re.escape("<｜tool▁sep｜>") + r"|(?=\{)")  # the models leave it out at times
 _END = "<｜tool▁call▁end｜>"
+FENCE = re.compile(r"\s*(?:```(?:json)?)?\s*")  # V3's; these models write it now and then
 
 
 class DeepseekV31Parser(DialectParser):
@@ -30,7 +31,7 @@ class DeepseekV31Parser(DialectParser):
     )
 
     def _reader(self, marker: str) -> Reader:
-        return NamedCall(self._next(), self._emit, sep=_SEP, end=_END)
+        return NamedCall(self._next(), self._emit, sep=_SEP, end=_END, skip=FENCE)
 
 
 PARSER = DeepseekV31Parser

@@ -22,6 +22,7 @@ class DeepseekV32Parser(DialectParser):
         tuple(f"<｜DSML｜{name}>" for name in _SECTIONS),
         tuple(f"</｜DSML｜{name}>" for name in _SECTIONS),
     )
+    DROPS = ("<｜end▁of▁sentence｜>",)
 
     def _reader(self, marker: str) -> Reader:
         return XmlCall(self._next(), self._emit, _SHAPE, self._tools)

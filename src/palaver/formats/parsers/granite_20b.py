@@ -13,7 +13,7 @@ class Granite20bParser(JsonListParser):
     """Parts text and calls."""
 
     OPENS = ("<function_call>",)
-    DROPS = ("<|endoftext|>",)
+    DROPS = ("</function_call>", "<|endoftext|>")
     TIGHT = True
 
 

@@ -38,6 +38,13 @@ class HermesParser(DialectParser):
     def _read(self) -> None:
         self._step = self._closing
 
+    def _closing(self) -> None:
+        super()._closing()
+        closed = self._text.endswith(self._closer, 0, self._at)
+        if self._step == self._gap and not closed and self._text.startswith("{", self._at):
+            self._tag = self.OPENS[0]  # one more in the same tag
+            self._step = self._reads
+
 
 PARSER = HermesParser
 CLAIMS = claim(

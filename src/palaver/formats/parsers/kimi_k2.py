@@ -26,9 +26,12 @@ class KimiK2Parser(DialectParser):
 
     BEGINS = ("<think>", "◁think▷")
     ENDS = ("</think>", "◁/think▷")
-    CUTS = ("<|tool_calls_section_begin|>",)
+    CUTS = ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>")
     OPENS = ("<|tool_call_begin|>",)
-    SECTION = (("<|tool_calls_section_begin|>",), ("<|tool_calls_section_end|>",))
+    SECTION = (
+        ("<|tool_calls_section_begin|>", "<|tool_call_section_begin|>"),
+        ("<|tool_calls_section_end|>", "<|tool_call_section_end|>"),
+    )
     DROPS = ("<|tool_call_argument_begin|>", _END, "<|im_end|>")
 
     def _reader(self, marker: str) -> Reader:
