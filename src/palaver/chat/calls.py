@@ -8,6 +8,7 @@ from msgspec import Struct, structs
 
 from palaver.core.log import Approval, CallStarted, Printed, Row
 from palaver.core.messages import Message, ToolCall, ToolResult
+from palaver.core.tool import readable
 
 
 class Call(Struct, frozen=True):
@@ -46,7 +47,7 @@ def calls_of(rows: Sequence[Row]) -> list[list[Call]]:
         if isinstance(entry, Message) and entry.role == "user":
             turn = []
         elif isinstance(entry, Message) and entry.calls:
-            turn.append([Call(call) for call in entry.calls])
+            turn.append([Call(readable(call)) for call in entry.calls])
         elif turn:
             _learn(turn[-1], entry)
     return turn
@@ -85,7 +86,7 @@ def done_calls(rows: Sequence[Row]) -> list[ToolCall]:
     made: dict[str, ToolCall] = {}
     for row in rows:
         if isinstance(row.entry, Message) and row.entry.calls:
-            made = {call.id: call for call in row.entry.calls}
+            made = {call.id: readable(call) for call in row.entry.calls}
         elif isinstance(row.entry, CallStarted) and row.entry.call_id in made:
             done.append(made[row.entry.call_id])
     return done

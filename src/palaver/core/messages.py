@@ -10,6 +10,9 @@ Role = Literal["system", "user", "assistant", "tool"]
 Stop = Literal["end", "length", "cancelled", "error"]
 
 
+ARGUMENTS = "the arguments are"  # begins the error of a call that came whole, but for them
+
+
 class Text(Struct, frozen=True, tag="text", omit_defaults=True):
     """Plain text that a reader sees.
 

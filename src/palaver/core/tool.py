@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from palaver.core.log import FileChange
-from palaver.core.messages import ToolCall, ToolResult
+from palaver.core.messages import ARGUMENTS, ToolCall, ToolResult
 from palaver.core.process import Sandbox
 
 
@@ -75,6 +76,20 @@ class Changing(Protocol):
 
     async def changes(self, arguments: dict[str, Any], ctx: ToolContext) -> list[Changed]:
         """Return the path, the old and the new content of each file; None is no file."""
+
+
+_BARE = {"python": "code", "apply_patch": "patch"}
+
+
+def readable(call: ToolCall) -> ToolCall:
+    """Return a call as it is run: bare text that was to be its one argument put into JSON.
+
+    Some models write code and patches so. What may be broken JSON stays as it is.
+    """
+    key, text = _BARE.get(call.name), call.arguments.lstrip()
+    if key is None or not (call.error or "").startswith(ARGUMENTS) or text[:1] in ("", "{", "["):
+        return call
+    return structs.replace(call, arguments=json.dumps({key: call.arguments}), error=None)
 
 
 class Allow(Struct, frozen=True, tag="allow"):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from palaver.core.log import CallStarted, Row
 from palaver.core.messages import Message, ToolCall, ToolResult
-from palaver.core.tool import ToolContext, ToolError
+from palaver.core.tool import ToolContext, ToolError, readable
 from palaver.tools import files, restore
 from palaver.tools.chosen import PROGRAMS
 from palaver.tools.toolbox import Box, load
@@ -66,7 +66,7 @@ def _done(rows: Sequence[Row]) -> list[Done]:
         if isinstance(entry, CallStarted) and entry.call_id in made:
             done.append((entry, made[entry.call_id], None))
         elif isinstance(entry, Message) and entry.role == "assistant":
-            made = {call.id: call for call in entry.calls}
+            made = {call.id: readable(call) for call in entry.calls}
         elif isinstance(entry, Message) and entry.role == "tool":
             for part in entry.parts:
                 if isinstance(part, ToolResult):

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 
 from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta
-from palaver.core.messages import ToolCall
+from palaver.core.messages import ARGUMENTS, ToolCall
 from palaver.formats.parsers._base import blank_end, match_end
 
 _IN_STRING = re.compile(r'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
@@ -24,10 +24,10 @@ def problem(arguments: str) -> str | None:
     try:
         value = json.loads(arguments, strict=False)
     except ValueError as exc:
-        return f"the arguments are not JSON: {exc}"
+        return f"{ARGUMENTS} not JSON: {exc}"
     except RecursionError:
-        return "the arguments are nested too deeply"
-    return None if isinstance(value, dict) else "the arguments are no JSON object"
+        return f"{ARGUMENTS} nested too deeply"
+    return None if isinstance(value, dict) else f"{ARGUMENTS} no JSON object"
 
 
 class JsonValue:
