@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def tokens() -> list[str]:
     """The vocabulary as tokenizer.json and GGUF have it."""
-    stand_ins = o200k._stand_ins()
+    stand_ins = o200k.stand_ins()
     lines = (SHARED / o200k.FILE).read_bytes().splitlines()
     return ["".join(stand_ins[b] for b in base64.b64decode(line.split()[0])) for line in lines]
 

@@ -65,7 +65,7 @@ def find(
 
 def write(tokens: Sequence[str]) -> bytes:
     """Return the file of tokens by rank, which are written in GPT-2's stand-ins for bytes."""
-    stands_for = {char: byte for byte, char in enumerate(_stand_ins())}
+    stands_for = {char: byte for byte, char in enumerate(stand_ins())}
     lines = []
     for rank, token in enumerate(tokens[:TOKENS]):
         try:
@@ -76,7 +76,7 @@ def write(tokens: Sequence[str]) -> bytes:
     return b"".join(lines)
 
 
-def _stand_ins() -> list[str]:
+def stand_ins() -> list[str]:
     """Return the characters that stand for the 256 bytes (openai/gpt-2, encoder.py)."""
     plain = {*range(33, 127), *range(161, 173), *range(174, 256)}
     odd = iter(range(256, 512))

@@ -1,0 +1,132 @@
+"""A gpt-oss model for the host: checked, loaded, run; its cache cut, saved and restored.
+
+Only the host's process imports this module; torch loads with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+
+from palaver.core.errors import UserError
+from palaver.engines.child.options import ModelFile, Options
+from palaver.engines.gpt_oss import weights
+from palaver.engines.gpt_oss.checkpoint import Checkpoint
+from palaver.engines.gpt_oss.config import Config
+from palaver.engines.gpt_oss.folder import GptOssFolder
+from palaver.engines.gpt_oss.kernels import SCORES
+from palaver.engines.gpt_oss.network import Cache, Network
+from palaver.engines.host.folder import check_memory
+from palaver.engines.host.model import Say
+from palaver.engines.host.vocabulary import JsonVocabulary
+
+_BUILD = "gpt-oss 1"  # to be raised when the values in a cache change
+_PROCESS = 420_000_000  # bytes: Python, torch and a tokenizer of 200,000 tokens
+
+
+class GptOssModel:
+    """A `palaver.engines.host.model.HostedModel`."""
+
+    def __init__(
+        self,
+        network: Network,
+        cache: Cache,
+        folder: GptOssFolder,
+        file: ModelFile,
+        words: JsonVocabulary,
+    ) -> None:
+        self.file = file
+        self.vocabulary = words
+        self.tokens = folder.shape.vocabulary
+        self.ends = folder.ends(words)
+        self.defaults = folder.sampling
+        self._network = network
+        self._cache = cache
+
+    def forward(self, ids: Sequence[int]) -> Any:
+        """Run `ids` after what the cache holds; return the last position's logits."""
+        return self._network.forward(ids, self._cache).cpu().numpy()
+
+    def crop(self, length: int) -> int:
+        """Cut the cache back to at most `length` tokens; return how many are left."""
+        self._cache.length = min(self._cache.length, length)
+        return self._cache.length
+
+    def save(self, path: Path, ids: Sequence[int]) -> None:
+        """Write the cache and its ids to a safetensors file."""
+        keys, values = self._cache.held()
+        numbers = torch.tensor(ids, dtype=torch.uint32)
+        safetensors.torch.save_file({"ids": numbers, "keys": keys, "values": values}, str(path))
+
+    def restore(self, path: Path) -> list[int]:
+        """Replace the cache by a file's; return its ids."""
+        self._cache.length = 0
+        state = safetensors.torch.load_file(str(path))
+        self._cache.fill(state["keys"], state["values"])
+        return [int(i) for i in state["ids"]]
+
+
+def open_model(options: Options, say: Say) -> GptOssModel:
+    """Check a folder of either layout and load it; raises UserError for what can't be used.
+
+    Experts in MXFP4 stay packed and mapped, and are unpacked as tokens choose them; with a memory
+    limit that they fit unpacked, they are unpacked now, which makes replies faster.
+    """
+    _refuse(options)
+    folder = GptOssFolder(Path(options.model))
+    with Checkpoint(folder.path, folder.headers) as checkpoint:
+        mapped = weights.load(folder.shape, checkpoint)
+    words = folder.vocabulary()
+    dtype, device = _dtype(options.dtype, mapped.embedding.dtype), options.device or "cpu"
+    context = folder.context(options)
+    kv = folder.shape.kv_values * int(dtype.itemsize)
+    rest = _rest(folder.shape, options.batch, context, dtype)
+    whole = weights.size(mapped, dtype, unpack=True)
+    limit = options.memory_limit
+    unpack = limit is not None and whole + kv * context + rest <= limit * 1e9
+    size = whole if unpack else weights.size(mapped, dtype, unpack=False)
+    check_memory(limit, folder.name, context, weights=size, kv=kv, rest=rest)
+    build = f"{_BUILD} torch {torch.__version__} {device} {dtype}"
+    file = folder.describe(options, words, build=build, weights=size, kv=kv)
+    torch.set_num_threads(file.threads)
+    if unpack or mapped.embedding.dtype != dtype:
+        say(f"loading {folder.name} as {str(dtype).removeprefix('torch.')}")
+    loaded = weights.convert(mapped, dtype, device, unpack=unpack)
+    cache = Cache(folder.shape, context, dtype, device)
+    return GptOssModel(Network(folder.shape, loaded), cache, folder, file, words)
+
+
+def _refuse(options: Options) -> None:
+    """Raise UserError for settings that this engine can't follow."""
+    if options.loras:
+        raise UserError(
+            "the engine gpt-oss can't load adapters",
+            fix="use -e transformers, or merge the adapter into the checkpoint",
+        )
+    if options.quantize:
+        raise UserError(
+            "the engine gpt-oss does not quantise while loading",
+            fix="leave --quantize out: MXFP4 experts stay packed as they are",
+        )
+    if options.kv_type not in ("f16", "auto"):
+        raise UserError(f"kv_type = {options.kv_type!r}: the cache has the model's own type here")
+
+
+def _dtype(wanted: str | None, stored: torch.dtype) -> torch.dtype:
+    """Return the type to compute with: as asked, else bfloat16 where it is the file's, float32."""
+    if wanted is None:
+        return stored if stored == torch.bfloat16 else torch.float32
+    found: torch.dtype = getattr(torch, wanted)
+    return found
+
+
+def _rest(shape: Config, batch: int, context: int, dtype: torch.dtype) -> int:
+    """Return the bytes of the process and of one step over `batch` tokens."""
+    scores = 4 * min(SCORES, batch * shape.heads * context)
+    expert = 2 * shape.inner * shape.width * (dtype.itemsize + 2)  # as it is unpacked
+    a_token = 4 * (4 * shape.width + 3 * shape.heads * shape.head + 6 * shape.inner)
+    return _PROCESS + 3 * scores + int(expert) + batch * a_token + 8 * shape.vocabulary
