@@ -55,7 +55,7 @@ class Cache:
         self.engine = engine
         self.busy = asyncio.Lock()
         self._held = Held([])
-        self._states = states
+        self.states = states
         self._warming: asyncio.Task[None] | None = None
         self._cool = False
 
@@ -92,7 +92,7 @@ class Cache:
     def _best(self, ids: Sequence[int], more_than: int) -> State | None:
         info = self.engine.info
         # A restored window is one token too short to go on from its end.
-        return self._states.best(ids, more_than, cut_back=info.cut_back, whole=not info.window)
+        return self.states.best(ids, more_than, cut_back=info.cut_back, whole=not info.window)
 
     # -- book-keeping --------------------------------------------------------------------
 
@@ -124,14 +124,14 @@ class Cache:
         state = self._best(ids, self.in_slot(ids) + _WORTH)
         if state is None:
             return
-        if self._states.read(state.path) != state.ids:  # changed since it was looked at
-            self._states.discard(state.path)
+        if self.states.read(state.path) != state.ids:  # changed since it was looked at
+            self.states.discard(state.path)
             return
         try:
             count = await self.engine.restore(state.path)
         except EngineError as error:
             self.forget()
-            self._states.discard(state.path)  # it would be refused, or kill, again
+            self.states.discard(state.path)  # it would be refused, or kill, again
             if error.died:
                 raise
             return  # a state is a cache: reading the tokens again is always right
@@ -140,22 +140,22 @@ class Cache:
             return
         marks = (state.mark,) if state.mark else ()
         self._held = Held(state.ids, not self.engine.info.window, marks)
-        self._states.touch(state.path)
+        self.states.touch(state.path)
 
     async def save(self) -> bool:
         """Save what the cache holds, unless it is saved or too short; return whether it was."""
         async with self.busy:
             held = self.held
             size = len(held) * self.engine.info.kv_bytes_per_token
-            if len(held) < _WORTH or not self._states.may_keep(size) or self._states.has(held):
+            if len(held) < _WORTH or not self.states.may_keep(size) or self.states.has(held):
                 return False
-            scratch = self._states.scratch()
+            scratch = self.states.scratch()
             try:
                 written = await self.engine.save(scratch)
                 if scratch.stat().st_size != written:  # the disk is full
                     scratch.unlink()
                     return False
-                return self._states.keep(scratch, max(self._held.marks, default=0))
+                return self.states.keep(scratch, max(self._held.marks, default=0))
             except (EngineError, OSError):
                 scratch.unlink(missing_ok=True)
                 raise
@@ -166,12 +166,12 @@ class Cache:
         It writes a state to tell them: not where that is too large, or nothing may be written.
         """
         size = tokens * self.engine.info.kv_bytes_per_token
-        if size > _LARGEST_PEEK or not self._states.may_keep(size):
+        if size > _LARGEST_PEEK or not self.states.may_keep(size):
             return None
-        scratch = self._states.scratch()
+        scratch = self.states.scratch()
         try:
             await self.engine.save(scratch)
-            ids = self._states.read(scratch)
+            ids = self.states.read(scratch)
         except (EngineError, OSError):
             return None
         finally:
@@ -185,7 +185,7 @@ class Cache:
         over: returns False where reading it again would cost more than the threads bring.
         """
         if threads is not None and self.engine.alive:
-            saved = await self.save() or self._states.has(self.held)
+            saved = await self.save() or self.states.has(self.held)
             if not saved and len(self.held) >= _MUCH:
                 return False
         async with self.busy:
@@ -207,7 +207,7 @@ class Cache:
 
     async def _warm(self, head: list[int]) -> None:
         async with self.busy:
-            if len(self.held) > len(head) and not self._states.has(self.held):
+            if len(self.held) > len(head) and not self.states.has(self.held):
                 return  # what a longer conversation needs is not given up for a guess
             with contextlib.suppress(EngineError):  # the answer itself will meet it, and say so
                 await self.restore(head)

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from palaver.core.engine import Engine
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.format import Format
+from palaver.core.format import Format, Parser, Rendered
 from palaver.core.generation import Sampling, Timings
 from palaver.core.log import Row
 from palaver.core.messages import user
@@ -53,6 +53,10 @@ class LocalModel:
     async def prompt(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Prompt:
         """Make the prompt of a log, which `answer` takes. Raises UserError."""
         return await self._prompts.build(rows, tools)
+
+    async def encode(self, rendered: Rendered) -> list[int]:
+        """Tokenise text of the format, as it stands in a prompt."""
+        return await self._prompts.encode(rendered)
 
     async def carry_on(
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
@@ -164,8 +168,12 @@ class LocalModel:
         tools: Sequence[ToolSpec],
         sampling: Sampling,
         reply: OpenReply | None = None,
+        parser: Parser | None = None,
     ) -> AsyncGenerator[Event]:
-        """Answer a prompt, as `respond` does; `reply` is where it ends inside one."""
+        """Answer a prompt, as `respond` does; `reply` is where it ends inside one.
+
+        `parser` reads the answer where it is not written as the format has it.
+        """
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
             raise UserError(
@@ -177,7 +185,7 @@ class LocalModel:
         async with self.cache.busy:
             if not self._cancelled:
                 await self.cache.restore(prompt.ids)
-            parser = self.format.parser(reply.opened if reply else prompt.text, tools)
+            parser = parser or self.format.parser(reply.opened if reply else prompt.text, tools)
             answer = Answer(
                 *(self.cache, parser, prompt, sampling, self.format.ends, self.raw),
                 cancelled=self._cancelled,
