@@ -13,6 +13,8 @@ import pytest
 from palaver.cli.ask import compose
 from palaver.cli.flags import asks, read, with_tools
 from palaver.core.errors import UserError
+from palaver.core.messages import assistant, user
+from palaver.sessions.store import Store
 
 PALAVER = str(Path(sys.executable).with_name("palaver"))
 
@@ -107,6 +109,31 @@ def test_continue_goes_on_with_the_last_session(env):
     assert last["generation"]["grew_from"] is not None
 
 
+def test_continue_names_the_program_that_takes_commands(env):
+    with Store(Path(env["PALAVER_HOME"]) / "data" / "palaver.db") as store:
+        session = store.create_session()
+        tip = None
+        for entry in (user("Hello!"), assistant("Hello."), user("never answered")):
+            tip = store.append(session, tip, entry).id
+    done = run(env, "ask", "-c", "Hello!", "--temperature", "0")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "nothing was answered: /retry asks again, /undo takes it back,"
+        " in `palaver --resume last`\n",
+    )
+
+
+def test_what_a_tool_prints_is_shown_as_it_comes_on_stderr(env, tmp_path):
+    (tmp_path / "notes.txt").touch()
+    done = run(
+        env, "ask", "run ls", "--tools", "shell", "--consent", "auto", "--temperature", "0",
+        "--no-save", cwd=tmp_path,
+    )  # fmt: skip
+    call = '[call] shell({"command": "ls"})'
+    assert done.stderr.splitlines() == [call, "notes.txt", "[result] shell: 1 line"]
+    assert done.stdout
+
+
 def test_what_is_piped_is_fenced_before_the_question(env):
     assert compose("What?", "a ``` b") == "````\na ``` b\n````\n\nWhat?"
     assert compose("What?", "") == "What?"
@@ -192,7 +219,7 @@ def test_completions_name_every_subcommand(env, shell):
         assert name in done.stdout
     if shell == "bash":
         script = (
-            done.stdout + '\nCOMP_WORDS=(palaver se); COMP_CWORD=1; _palaver; echo "$COMPREPLY"'
+            done.stdout + '\nCOMP_WORDS=(palaver ses); COMP_CWORD=1; _palaver; echo "$COMPREPLY"'
         )
         tried = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=10)
         assert tried.stdout.strip() == "sessions"
@@ -213,7 +240,12 @@ def test_an_output_that_is_full_is_said(env):
 
 def test_an_answer_that_was_cut_off_says_so(env, tmp_path):
     done = run(env, "ask", "Hello!", "--max-tokens", "2")
-    assert (done.returncode, "cut off" in done.stderr) == (0, True)
+    assert (done.returncode, done.stderr) == (
+        0,
+        "cut off at the limit: /continue goes on, in `palaver --resume last`\n",
+    )
+    done = run(env, "ask", "Hello!", "--max-tokens", "2", "--no-save", "--json")
+    assert (done.returncode, done.stderr) == (0, "cut off at the limit\n")
     schema = tmp_path / "s.json"
     schema.write_text('{"type": "array", "items": {"const": "abcabcabc"}, "minItems": 9}')
     bound = run(env, "ask", "Hello!", "--max-tokens", "2", "--schema", str(schema))

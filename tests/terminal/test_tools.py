@@ -338,6 +338,16 @@ def test_undo_puts_files_back(tmp_path, place):
         leave(terminal)
 
 
+def test_plain_lines_show_what_a_command_prints_as_it_comes(tmp_path, place):
+    with chat(tmp_path, *ALL, "--plain", "--consent", "auto") as terminal:
+        terminal.wait("you>")
+        terminal.line("run ls")
+        terminal.wait("reused,")
+        assert "notes.txt\n[result] shell: 1 line\n" in terminal.text()
+        terminal.send("\x04")
+        assert terminal.ended() == 0
+
+
 def test_plain_lines_ask_too(tmp_path, place):
     with chat(tmp_path, *ALL, "--plain") as terminal:
         terminal.wait("you>")

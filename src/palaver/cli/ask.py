@@ -96,7 +96,11 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
     from palaver.terminal.controller import Controller
     from palaver.terminal.oneshot import make_screen
 
-    screen = make_screen(as_json=bool(chosen.pop("as_json", False)), raw="raw" in chosen)
+    screen = make_screen(
+        as_json=bool(chosen.pop("as_json", False)),
+        raw="raw" in chosen,
+        kept="no_save" not in chosen,
+    )
     chat = Controller(settings, chosen, screen)
     chat.sampling = msgspec.structs.replace(chat.sampling, json_schema=schema)
     stopped = False
@@ -127,17 +131,14 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
 
 
 def _verdict(entry: Any, *, bound: bool) -> int:
-    """Return the exit code of an answer; say on stderr that it was cut off.
+    """Return the exit code of an answer.
 
     `bound`: it had to fit a schema, which a cut-off one does not.
     """
     stop = getattr(entry, "stop", None)
     if getattr(entry, "role", "") != "assistant" or stop == "error":
         return 1
-    if stop == "length":
-        sys.stderr.write("palaver: the answer was cut off: --max-tokens or the context ended it\n")
-        return 1 if bound else 0
-    return 0
+    return 1 if stop == "length" and bound else 0
 
 
 COMMAND = ask

@@ -25,12 +25,13 @@ from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
 from palaver.terminal import offers, own
 from palaver.terminal.forecast import Forecast
+from palaver.terminal.lines import GO_ON
 from palaver.terminal.screen import Screen
 from palaver.terminal.tooling import OPEN, Tooling
 from palaver.terminal.upkeep import STARTING, Upkeep
 
 T = TypeVar("T")
-_CUT = "the last answer had been cut off; /continue goes on with it"
+_CUT = "the last answer had been cut off", f"{GO_ON} with it"
 
 
 class Controller:
@@ -108,11 +109,11 @@ class Controller:
         self.screen.recap(recap(self.conversation.rows))
         self.tooling.recover()
         if recovered:
-            self.screen.note(_CUT)
+            self.screen.advise(*_CUT)
         elif self.waits_for_answer():
-            self.screen.note(self.tooling.unanswered())
+            self.screen.advise(*self.tooling.unanswered())
         elif self.tooling.waits():
-            self.screen.note(OPEN)
+            self.screen.advise(*OPEN)
 
     def _load(self, starting: Awaitable[Child | None] | None = None) -> None:
         self.model = None
@@ -232,8 +233,11 @@ class Controller:
             await self._recover(failure)
         elif tip is before:
             what = "stopped" if self._halt.is_set() else "the answer was empty"
-            rest = f"; {self.tooling.unanswered()}" if self.waits_for_answer() else ""
-            self.screen.note(what + rest)
+            if self.waits_for_answer():
+                so, how = self.tooling.unanswered()
+                self.screen.advise(f"{what}; {so}", how)
+            else:
+                self.screen.note(what)
         self.upkeep.begin()
 
     def _begin(self) -> None:
@@ -282,7 +286,7 @@ class Controller:
             if back:
                 self.screen.note("the engine is back")
         if self.waits_for_answer():
-            self.screen.note(self.tooling.unanswered())
+            self.screen.advise(*self.tooling.unanswered())
 
     def stop(self) -> bool:
         """End the answer under way within a token; False if there is none."""

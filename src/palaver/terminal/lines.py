@@ -15,7 +15,9 @@ from palaver.terminal.words import plural, rate, seconds
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
 
-UNANSWERED = "nothing was answered: /retry asks again, /undo takes it back"
+UNANSWERED = "nothing was answered", "/retry asks again, /undo takes it back"
+GO_ON = "/continue goes on"
+_ENDINGS = {"length": "cut off at the limit", "cancelled": "stopped", "error": "broken off"}
 
 
 async def handle(chat: Controller, line: str) -> None:
@@ -37,7 +39,7 @@ async def handle(chat: Controller, line: str) -> None:
         chat.screen.error(error)
         tried = found is None or found[0] in ("retry", "edit", "continue")
         if tried and isinstance(error, UserError) and chat.waits_for_answer():
-            chat.screen.note(chat.tooling.unanswered())
+            chat.screen.advise(*chat.tooling.unanswered())
 
 
 def spoken(chat: Controller, line: str) -> str | None:
@@ -59,7 +61,7 @@ def after_answer(row: Row | None) -> str:
         return ""
     generation = row.generation
     ending = how_it_ended(row)
-    parts = [ending] if ending else []
+    parts = [f"{ending}: {GO_ON}"] if ending else []
     if generation:
         parts += _figures(generation)
     return "  ".join(parts)
@@ -69,10 +71,7 @@ def how_it_ended(row: Row | None) -> str:
     """Say how an answer ended, where it is not whole."""
     if row is None or not isinstance(row.entry, Message):
         return ""
-    endings = {"length": "cut off at the limit: /continue goes on",
-               "cancelled": "stopped: /continue goes on",
-               "error": "broken off: /continue goes on"}  # fmt: skip
-    return endings.get(row.entry.stop or "end", "")
+    return _ENDINGS.get(row.entry.stop or "end", "")
 
 
 def _figures(generation: Generation) -> list[str]:

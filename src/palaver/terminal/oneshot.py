@@ -14,22 +14,35 @@ from palaver.core.events import (
     StateChanged,
     TextDelta,
     ToolFinished,
+    ToolOutput,
     ToolStarted,
     Waiting,
 )
 from palaver.core.log import Row
 from palaver.terminal.answer import MarkdownView
-from palaver.terminal.escape import visible
 from palaver.terminal.painter import Painter
 from palaver.terminal.plain import PlainScreen
-from palaver.terminal.toolview import tool_line
 
 
 class OneShotScreen(PlainScreen):
-    """What was said before the question is not asked for."""
+    """Shows one answer; there is no prompt behind it."""
+
+    def __init__(self, *, kept: bool) -> None:
+        """`kept`: the session can be gone on with."""
+        super().__init__()
+        self._kept = kept
 
     def recap(self, text: str) -> None:
         """Show nothing of a session that is gone on with."""
+
+    def advise(self, what: str, how: str) -> None:
+        """Say where commands can be typed."""
+        self.note(f"{what}: {how}, in `palaver --resume last`" if self._kept else what)
+
+    def end(self, row: Row | None) -> None:
+        """End the answer's last line; say where it is not whole."""
+        self._end_line()
+        self._tell_ending(row)
 
 
 class JsonScreen(OneShotScreen):
@@ -43,14 +56,15 @@ class JsonScreen(OneShotScreen):
             self._write(msgspec.json.encode(event).decode() + "\n")
 
     def end(self, row: Row | None) -> None:
-        """The last event said it all."""
+        """The last event said it all; a person is told how it ended."""
+        self._tell_ending(row)
 
 
 class MarkdownScreen(OneShotScreen):
     """Renders the answer on a terminal; reasoning is left out."""
 
-    def __init__(self, *, color: bool) -> None:
-        super().__init__()
+    def __init__(self, *, color: bool, kept: bool) -> None:
+        super().__init__(kept=kept)
         self._color = color
         self._view: MarkdownView | None = None
 
@@ -67,9 +81,9 @@ class MarkdownScreen(OneShotScreen):
                     self._view.feed(event.text)
                 elif isinstance(event, Waiting):
                     self._wait(event)
-                elif isinstance(event, ToolStarted | ToolFinished):
+                elif isinstance(event, ToolStarted | ToolOutput | ToolFinished):
                     self._view.finish()
-                    self.note(visible(tool_line(event)))
+                    self._tool(event)
                     self.begin("")
             self._view.paint()
 
@@ -77,6 +91,7 @@ class MarkdownScreen(OneShotScreen):
         """Write the rest."""
         if self._view:
             self._view.finish()
+        self._tell_ending(row)
 
     def _raw(self, text: str) -> None:
         sys.stdout.write(text)
@@ -91,15 +106,15 @@ class PipeScreen(OneShotScreen):
         super().show([event for event in events if not isinstance(event, ReasoningDelta)])
 
 
-def make_screen(*, as_json: bool, raw: bool = False) -> PlainScreen:
+def make_screen(*, as_json: bool, raw: bool, kept: bool) -> PlainScreen:
     """Choose by where the output goes; `raw`: tokens' own text, which is no Markdown."""
     if as_json:
-        return JsonScreen()
+        return JsonScreen(kept=kept)
     if raw:
-        return OneShotScreen()
+        return OneShotScreen(kept=kept)
     if sys.stdout.isatty() and not environment.dumb_terminal():
-        return MarkdownScreen(color=environment.color_wanted())
-    return PipeScreen()
+        return MarkdownScreen(color=environment.color_wanted(), kept=kept)
+    return PipeScreen(kept=kept)
 
 
 def _size() -> tuple[int, int]:

@@ -23,6 +23,7 @@ from palaver.core.events import (
     ReasoningDelta,
     TextDelta,
     ToolFinished,
+    ToolOutput,
     ToolStarted,
     Waiting,
 )
@@ -49,14 +50,22 @@ class PlainScreen:
         self._escaper = Escaper()
         self._last = "\n"
         self.code = 0  # of the newest error
+        self._printed: set[str] = set()  # calls whose output was shown as it came
         self._verbatim = False  # tokens' own text is shown, and nothing that is parsed of it
         self._waiting = False  # that something is waited for was said
         self.lines: Lines | None = None  # where somebody sits who can be asked
 
     def note(self, text: str) -> None:
         """Write to stderr, so that a pipe holds the answers alone."""
+        self._tell(_folded(text) if self._told else text)
+
+    def advise(self, what: str, how: str) -> None:
+        """Write where things stand, to stderr."""
+        self.note(f"{what}: {how}")
+
+    def _tell(self, text: str) -> None:
         with suppress(OSError):  # nobody listens: what is said to them is of no use
-            sys.stderr.write(f"{_folded(text) if self._told else text}\n")
+            sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
     def error(self, error: Exception) -> None:
@@ -94,8 +103,17 @@ class PlainScreen:
                 self._wait(event)
             elif isinstance(event, MessageDone) and event.message.calls:
                 self._end_line()
-            elif isinstance(event, ToolStarted | ToolFinished):
-                self.note(visible(tool_line(event)))
+            elif isinstance(event, ToolStarted | ToolOutput | ToolFinished):
+                self._tool(event)
+
+    def _tool(self, event: ToolStarted | ToolOutput | ToolFinished) -> None:
+        """Write what a tool does to stderr, as it does it."""
+        if isinstance(event, ToolOutput):
+            self._printed.add(event.call_id)
+            self._tell(visible(event.text.removesuffix("\n")))
+        else:
+            ended = isinstance(event, ToolFinished) and event.result.call_id in self._printed
+            self._tell(visible(tool_line(event, printed=ended)))
 
     def _wait(self, event: Waiting) -> None:
         """Say once what is waited for: nothing here can be written over."""
@@ -108,8 +126,12 @@ class PlainScreen:
         self._end_line()
         if self._terminal and (figures := lines.after_answer(row)):
             self.note(f"[{figures}]")
-        elif not self._terminal and (ending := lines.how_it_ended(row)):
-            self.note(ending)
+        elif not self._terminal:
+            self._tell_ending(row)
+
+    def _tell_ending(self, row: Row | None) -> None:
+        if ending := lines.how_it_ended(row):
+            self.advise(ending, lines.GO_ON)
 
     def _end_line(self) -> None:
         if self._terminal:

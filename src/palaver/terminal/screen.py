@@ -18,6 +18,9 @@ class Screen(Protocol):
     def note(self, text: str) -> None:
         """Show what the program has to say."""
 
+    def advise(self, what: str, how: str) -> None:
+        """Show where things stand, and which commands go on from there."""
+
     def error(self, error: Exception) -> None:
         """Show what went wrong and what to do."""
 

@@ -68,6 +68,10 @@ class Stage:
         """Write what the program says, dimmed."""
         self._write(self._dimmed(text))
 
+    def advise(self, what: str, how: str) -> None:
+        """Write where things stand, dimmed."""
+        self.note(f"{what}: {how}")
+
     def error(self, error: Exception) -> None:
         """Write an error, its fix below it."""
         from palaver.terminal.escape import visible

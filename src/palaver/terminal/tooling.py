@@ -20,7 +20,7 @@ from palaver.core.messages import Message
 from palaver.core.model import Opened
 from palaver.core.tool import ToolSpec
 from palaver.terminal.escape import visible
-from palaver.terminal.lines import UNANSWERED, spoken
+from palaver.terminal.lines import GO_ON, UNANSWERED, spoken
 from palaver.terminal.own import PRINTED
 from palaver.tools import chosen, toolbox
 from palaver.tools.patch import PatchError, recover
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
-RESULTS = "the results of a tool were not answered: /continue goes on, /undo takes the turn back"
-OPEN = "a tool call has no result yet: /continue goes on with it, saying something leaves it"
+RESULTS = "the results of a tool were not answered", f"{GO_ON}, /undo takes the turn back"
+OPEN = "a tool call has no result yet", f"{GO_ON} with it, saying something leaves it"
 ROUNDS = "the rounds of tools of a turn are used up; say something to go on"
 _BARE = "NO SANDBOX: programs that the model starts can do all that you can"
 
@@ -163,8 +163,8 @@ class Tooling:
             front = Front(lambda _events: None)
             await Worker(self._chat.conversation, self.shop, front).close(LEFT)
 
-    def unanswered(self) -> str:
-        """Say how to go on where the log ends with something that was not answered."""
+    def unanswered(self) -> tuple[str, str]:
+        """Say what is so where the log ends with something unanswered, and how to go on."""
         view = self._chat.conversation.view
         last = view[-1].entry if view else None
         return RESULTS if isinstance(last, Message) and last.role == "tool" else UNANSWERED

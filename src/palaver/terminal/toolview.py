@@ -13,11 +13,14 @@ _LINES = 8  # of a result that are shown; what it gave the model stands whole in
 _RED = "31"
 
 
-def tool_line(event: ToolStarted | ToolFinished) -> str:
-    """Write a line about a call that begins or is over, for plain output; not escaped."""
+def tool_line(event: ToolStarted | ToolFinished, *, printed: bool = False) -> str:
+    """Write a line about a call that begins or is over, for plain output; not escaped.
+
+    `printed`: what it printed was shown as it came, and only why it failed is new.
+    """
     if isinstance(event, ToolStarted):
         return f"[call] {event.call.name}({event.call.arguments})"
-    return f"[result] {summary(event)}\n" + "\n".join(_shown(event.result))
+    return "\n".join([f"[result] {summary(event)}", *_shown(event.result, printed=printed)])
 
 
 def summary(event: ToolFinished) -> str:
@@ -34,15 +37,10 @@ def summary(event: ToolFinished) -> str:
 def result_rows(
     event: ToolFinished, columns: int, *, color: bool, printed: bool = False
 ) -> list[str]:
-    """Return the rows of a result: how it ended and its first lines, escaped.
-
-    `printed`: they were shown as they came, and only why it failed is new.
-    """
+    """Return the rows of a result, escaped: how it ended and its first lines (see `tool_line`)."""
     style = _RED if event.result.failed else DIM
     head = f"[result] {visible(summary(event), newlines=False)}"
-    shown = _shown(event.result)
-    if printed:
-        shown = shown[-1:] if event.result.failed else []
+    shown = _shown(event.result, printed=printed)
     return [_styled(row, style, color=color) for row in (head, *_rows(shown, columns))]
 
 
@@ -60,8 +58,10 @@ def printed_rows(text: str, columns: int, *, color: bool) -> list[str]:
     return [_styled(row, DIM, color=color) for row in _rows(shown, columns)]
 
 
-def _shown(result: ToolResult) -> list[str]:
+def _shown(result: ToolResult, *, printed: bool) -> list[str]:
     lines = result.text.rstrip("\n").split("\n")
+    if printed:
+        return lines[-1:] if result.failed else []
     more = len(lines) - _LINES
     return [*lines[:_LINES], f"... {plural(more, 'more line')}"] if more > 0 else lines
 
