@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from openai_harmony import load_harmony_encoding
 from safetensors.torch import load_file, save_file
 from tests.support import gpt_oss
 from tests.support.gpt_oss import Shape
@@ -16,9 +18,14 @@ from tests.support.gpt_oss import Shape
 from palaver.core.errors import UserError
 from palaver.demo.nano import vocabulary
 from palaver.demo.nano_files import write_json
+from palaver.engines import o200k
 from palaver.engines.child.options import Options
 from palaver.engines.gpt_oss.model import GptOssModel, open_model
+from palaver.engines.gpt_oss.vocabulary import make
+from palaver.engines.host.vocabulary import JsonVocabulary
+from palaver.formats.harmony.format import MARKERS
 
+SHARED = Path(__file__).parents[3] / "shared" / "data"
 ROUTER = "model.layers.1.mlp.router.weight"
 BLOCKS = "block.0.mlp.mlp1_weight.blocks"
 
@@ -232,3 +239,27 @@ def test_what_the_client_learns(tmp_path: Path) -> None:
     assert model.tokens == 300
     other = load(checkpoint(tmp_path, "original", torch.float32))
     assert model.file.fingerprint != other.file.fingerprint
+
+
+def test_the_vocabulary_of_a_checkpoint_without_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not (SHARED / o200k.FILE).exists():
+        pytest.skip("the vocabulary is not here")
+    monkeypatch.setenv("TIKTOKEN_ENCODINGS_BASE", str(SHARED))
+    oracle = load_harmony_encoding("HarmonyGptOss")
+    words = JsonVocabulary(make(tmp_path))
+    assert words.size == 201_088
+    dice = random.Random(3)
+    alphabet = "aAbBzZ  \n\t\r'sSdl0123=-_/.,日本語ñé😀\u0301\u00a0<|end|>"
+    texts = ["".join(dice.choices(alphabet, k=dice.randint(1, 60))) for _ in range(300)]
+    texts += [dice.choice(" =-\n\ta.#/0é日x") * dice.randint(1, 200) + "x" for _ in range(200)]
+    texts.append(Path(__file__).read_text())
+    for text in texts:
+        ids = words.encode(text, special=False)
+        assert ids == oracle.encode(text, disallowed_special=())
+        assert words.decode(ids) == text
+    markers = "<|start|><|end|><|message|><|channel|><|constrain|><|return|><|call|><|endoftext|>"
+    ids = words.encode(markers, special=True)
+    assert ids == oracle.encode(markers, allowed_special="all")
+    assert set(MARKERS) <= words.control
