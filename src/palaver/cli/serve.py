@@ -17,7 +17,9 @@ from palaver.core.errors import UserError
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535),
               help="Port; 0 takes a free one.")  # fmt: skip
-def serve(host: str, port: int, **values: Any) -> int:
+@click.option("--slots", default=4, show_default=True, type=click.IntRange(1, 64),
+              help="Requests that are answered at once; each has a whole context.")  # fmt: skip
+def serve(host: str, port: int, slots: int, **values: Any) -> int:
     """Serve a model to clients of OpenAI's API, on this computer alone by default."""
     try:
         import starlette  # noqa: F401
@@ -34,7 +36,7 @@ def serve(host: str, port: int, **values: Any) -> int:
     settings = load_settings(values)
     listening = run.listen(host, port)
     service = Service(settings.model or TINY, Limits(), assemble.sampling(settings))
-    asyncio.run(run.serve(settings, service, listening, 30.0))
+    asyncio.run(run.serve(settings, service, listening, slots=slots, drain=30.0))
     return 0
 
 

@@ -70,8 +70,11 @@ class Tokenizer(Protocol):
 class Engine(Protocol):
     """Prompt ids in, tokens out. The whole prompt each time; reuse is the engine's business."""
 
-    info: EngineInfo
     tokenizer: Tokenizer
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it is; a restart may change it."""
 
     def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; the last Token has `stop` and `timings`. Closing it cancels.

@@ -199,6 +199,7 @@ class LocalModel:
                         yield event
             finally:
                 self._answer = None
+                self._cancelled = False
                 self._learn(answer.timings)
 
     def _learn(self, timings: Timings) -> None:

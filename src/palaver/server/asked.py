@@ -1,7 +1,8 @@
 """What a client may ask for: the fields that are understood, with the values they may have.
 
 Names and limits are those of OpenAI's API (platform.openai.com/docs/api-reference); `top_k`,
-`min_p` and the two names of the repeat penalty are those that other local servers take.
+`min_p`, the two names of the repeat penalty, `reasoning_content` and `return_token_ids` are those
+that other local servers take.
 """
 
 from __future__ import annotations
@@ -16,9 +17,13 @@ from palaver.server.errors import ApiError
 
 Probability = Annotated[float, Meta(ge=0, le=1)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
+Repeat = Annotated[float, Meta(ge=0, le=10)]
 Bias = Annotated[float, Meta(ge=-100, le=100)]
 Tokens = Annotated[int, Meta(ge=1, le=1 << 30)]
+Choices = Annotated[int, Meta(ge=1, le=16)]
 Texts = Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(max_length=16)]
+Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh"]
+_TOKEN = 1 << 31  # ids are below
 
 
 class StreamOptions(Struct):
@@ -28,24 +33,22 @@ class StreamOptions(Struct):
 
 
 class SamplingFields(Struct, kw_only=True):
-    """What both kinds of completions understand of sampling."""
+    """What all kinds of requests understand of sampling."""
 
     model: str | None = None
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    max_tokens: Annotated[int, Meta(ge=0, le=1 << 30)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Probability | None = None
-    top_k: Annotated[int, Meta(ge=0, le=1 << 30)] | None = None
+    top_k: Annotated[int, Meta(ge=0, lt=_TOKEN)] | None = None
     min_p: Probability | None = None
-    repeat_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
-    repetition_penalty: Annotated[float, Meta(ge=0, le=10)] | None = None
+    repeat_penalty: Repeat | None = None
+    repetition_penalty: Repeat | None = None
     presence_penalty: Penalty | None = None
     frequency_penalty: Penalty | None = None
     logit_bias: Annotated[dict[str, Bias], Meta(max_length=1024)] | None = None
     seed: int | None = None
     stop: str | Texts | None = None
-    n: Annotated[int, Meta(ge=1, le=16)] | None = None
 
     @property
     def usage_wanted(self) -> bool:
@@ -53,28 +56,33 @@ class SamplingFields(Struct, kw_only=True):
         return bool(self.stream_options and self.stream_options.include_usage)
 
 
-def sampling(asked: SamplingFields, usual: Sampling, most: int | None) -> Sampling:
+def sampling(
+    asked: SamplingFields, usual: Sampling, *limits: int | None, logprobs: int | None = None
+) -> Sampling:
     """Turn what was asked for into sampling; `usual` is what holds where nothing was.
 
-    `most` is the number of tokens that no answer may pass. Raises ApiError.
+    The smallest of `limits` that is one is the most tokens of the answer. Raises ApiError.
     """
-    longer = getattr(asked, "max_completion_tokens", None)
-    wanted = [n for n in (asked.max_tokens, longer, most) if n is not None]
     penalty = asked.repeat_penalty
-    penalty = asked.repetition_penalty if penalty is None else penalty
+    if penalty is None:
+        penalty = asked.repetition_penalty
     given = {
-        "max_tokens": min(wanted) if wanted else None,
         "temperature": asked.temperature,
         "top_p": asked.top_p,
         "top_k": asked.top_k,
         "min_p": asked.min_p,
         "repeat_penalty": penalty,
+        "presence_penalty": asked.presence_penalty,
+        "frequency_penalty": asked.frequency_penalty,
+        "logit_bias": _biases(asked.logit_bias),
         # the largest number means "any" to llama.cpp
         "seed": None if asked.seed is None else asked.seed % 0xFFFF_FFFF,
         "stop": _stops(asked.stop),
+        "logprobs": logprobs,
     }
-    known = {name: value for name, value in given.items() if value is not None}
-    return msgspec.structs.replace(usual, **known | {"max_tokens": given["max_tokens"]})
+    known: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    most = min((limit for limit in limits if limit is not None), default=None)
+    return msgspec.structs.replace(usual, max_tokens=most, **known)
 
 
 def _stops(stop: str | list[str] | None) -> tuple[str, ...] | None:
@@ -85,13 +93,28 @@ def _stops(stop: str | list[str] | None) -> tuple[str, ...] | None:
     return (stop,) if isinstance(stop, str) else tuple(stop)
 
 
+def _biases(biases: dict[str, float] | None) -> tuple[tuple[int, float], ...] | None:
+    if biases is None:
+        return None
+    for key in biases:
+        if not (key.isascii() and key.isdigit() and int(key) < _TOKEN):
+            raise ApiError(f"logit_bias: {key[:80]!r} is no token's id", param="logit_bias")
+    return tuple((int(key), bias) for key, bias in biases.items())
+
+
+def another_seed(sampling: Sampling, number: int) -> Sampling:
+    """Return the sampling of another choice, which says something else."""
+    if sampling.seed is None or not number:
+        return sampling
+    return msgspec.structs.replace(sampling, seed=(sampling.seed + number) % 0xFFFF_FFFF)
+
+
 class Function(Struct):
     """A function that the model may call."""
 
     name: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")]
     description: str | None = None
     parameters: dict[str, Any] | None = None
-    strict: bool | None = None
 
 
 class Tool(Struct):
@@ -101,14 +124,52 @@ class Tool(Struct):
     function: Function
 
 
+class Named(Struct):
+    """Something that has a name."""
+
+    name: str
+
+
+class ToolChoice(Struct):
+    """The function that is to be called."""
+
+    type: Literal["function"]
+    function: Named
+
+
+class Schema(Struct):
+    """A JSON Schema that an answer is to follow; its name is for the client alone."""
+
+    schema: dict[str, Any] | None = None
+
+
+class ResponseFormat(Struct):
+    """The form of an answer."""
+
+    type: Literal["text", "json_object", "json_schema"]
+    json_schema: Schema | None = None
+
+    def schema(self) -> str | None:
+        """Return the JSON Schema as text, None for plain text. Raises ApiError."""
+        if self.type == "text":
+            return None
+        if self.type == "json_object":
+            return '{"type":"object"}'
+        if self.json_schema is None or self.json_schema.schema is None:
+            param = "response_format.json_schema.schema"
+            raise ApiError(f"{param} is missing", param=param)
+        return msgspec.json.encode(self.json_schema.schema).decode()
+
+
+class Called(Struct):
+    """A call's function and its arguments, JSON as the model wrote it."""
+
+    name: str
+    arguments: str = ""
+
+
 class InCall(Struct):
     """A call in an assistant's message that the client sends back."""
-
-    class Called(Struct):
-        """Its function and the arguments, JSON as the model wrote it."""
-
-        name: str
-        arguments: str = ""
 
     id: str
     function: Called
@@ -130,4 +191,23 @@ class ChatRequest(SamplingFields, kw_only=True):
     messages: Annotated[list[InMessage], Meta(min_length=1)]
     max_completion_tokens: Tokens | None = None
     max_tokens: Tokens | None = None
+    n: Choices | None = None
+    logprobs: bool | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
     tools: Annotated[list[Tool], Meta(max_length=1024)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: Effort | None = None
+
+
+class CompletionRequest(SamplingFields, kw_only=True):
+    """The body of /v1/completions. A prompt is text or ids of tokens, or several of one kind."""
+
+    prompt: str | list[Any]
+    max_tokens: Annotated[int, Meta(ge=0, le=1 << 30)] | None = None
+    n: Choices | None = None
+    logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    echo: bool | None = None
+    suffix: str | None = None
+    return_token_ids: bool | None = None

@@ -2,48 +2,95 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from palaver.core.events import CallDelta, CallParsed, MessageDone, ReasoningDelta, TextDelta
-from palaver.core.generation import Timings
+from palaver.core.events import (
+    CallDelta,
+    Event,
+    Logprobs,
+    MessageDone,
+    ReasoningDelta,
+    TextDelta,
+)
 from palaver.core.log import Row, visible
-from palaver.core.messages import Message
-from palaver.server import asked, body
-from palaver.server.asked import ChatRequest
-from palaver.server.messages import to_messages
+from palaver.core.tool import ToolSpec
+from palaver.server import asked, body, calls, said
+from palaver.server.asked import ChatRequest, ToolChoice
+from palaver.server.errors import ApiError
+from palaver.server.messages import to_messages, window
 from palaver.server.replies import Stream, Whole
-from palaver.server.service import Service
+from palaver.server.service import Service, Wanted
 
 
 async def completions(request: Request) -> Response:
     """Answer a chat, streamed or whole."""
     service: Service = request.app.state.service
-    wanted = await body.read(request, ChatRequest)
-    service.check_name(wanted.model)
-    chat = Chat(service, wanted, request.client.host if request.client else "")
-    return Stream(chat.chunks()) if wanted.stream else Whole(chat.whole())
+    given = await body.read(request, ChatRequest)
+    service.check_name(given.model)
+    chat = Chat(service, given, request.client.host if request.client else "")
+    return Stream(chat.chunks()) if given.stream else Whole(chat.whole())
+
+
+def wanted(service: Service, given: ChatRequest) -> Wanted:
+    """Return what the model is to do. Raises ApiError."""
+    messages = window(to_messages(given.messages), service.limits.max_context)
+    logprobs = max(1, given.top_logprobs or 0) if given.logprobs else None
+    sampling = asked.sampling(
+        given,
+        service.usual,
+        *(given.max_tokens, given.max_completion_tokens, service.limits.max_tokens),
+        logprobs=logprobs,
+    )
+    if given.top_logprobs is not None and not given.logprobs:
+        raise ApiError("top_logprobs: needs logprobs to be true", param="top_logprobs")
+    tools, forced = _tools(given)
+    schema = given.response_format.schema() if given.response_format else None
+    return Wanted(
+        visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)]),
+        msgspec.structs.replace(sampling, json_schema=schema),
+        tools,
+        forced,
+        given.parallel_tool_calls is False,
+        effort(given.reasoning_effort),
+    )
+
+
+def _tools(given: ChatRequest) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
+    """Return the tools that the model knows, and those of which it has to call one."""
+    tools = calls.specs(given.tools or ())
+    choice = given.tool_choice
+    if isinstance(choice, ToolChoice):
+        return tools, calls.chosen(tools, choice.function.name)
+    if choice == "required" and not tools:
+        raise ApiError("tool_choice: no tools are given", param="tool_choice")
+    return ((), ()) if choice == "none" else (tools, tools if choice == "required" else ())
+
+
+def effort(asked_for: str | None) -> str | None:
+    """Return how long a model is to think, in the words that models know."""
+    if asked_for in (None, "low", "medium", "high"):
+        return asked_for
+    return "high" if asked_for == "xhigh" else "low"
 
 
 class Chat:
     """One request to answer a chat."""
 
-    def __init__(self, service: Service, wanted: ChatRequest, client: str) -> None:
+    def __init__(self, service: Service, given: ChatRequest, client: str) -> None:
         """Raises ApiError where the request can't be served."""
         self._service = service
-        self._wanted = wanted
+        self._given = given
         self._client = client
-        self._sampling = asked.sampling(wanted, service.usual, service.limits.max_tokens)
-        messages = to_messages(wanted.messages)
-        self._rows = visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)])
+        self._wanted = wanted(service, given)
         self._head: dict[str, Any] = {
-            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "id": said.new_id("chatcmpl"),
             "object": "chat.completion.chunk",
             "created": int(time.time()),
             "model": service.name,
@@ -51,93 +98,129 @@ class Chat:
 
     async def chunks(self) -> AsyncGenerator[object]:
         """Yield the chunks of a stream. Raises ApiError."""
-        done: MessageDone | None = None
-        begun = False
-        events = self._service.answer(self._client, self._rows, (), self._sampling)
-        async with aclosing(events):
-            async for event in events:
-                if not begun:
-                    begun = True
-                    yield self._chunk({"role": "assistant", "content": ""})
-                if isinstance(event, MessageDone):
-                    done = event
-                elif delta := _delta(event):
-                    yield self._chunk(delta)
-        if done:
-            yield self._chunk({}, finish_reason(done.message))
-            if self._wanted.usage_wanted:
-                yield self._head | {"choices": [], "usage": usage(_timings(done))}
+        answers: list[MessageDone] = []
+        for number in range(self._given.n or 1):
+            async with aclosing(self._choice(number)) as events:
+                choice = Choice(self._head, number, self._given)
+                async for event in events:
+                    for chunk in choice.chunks(event):
+                        yield chunk
+                    if isinstance(event, MessageDone):
+                        answers.append(event)
+        if self._given.usage_wanted:
+            usage = said.usage([said.timings(done) for done in answers])
+            yield self._head | {"choices": [], "usage": usage}
 
     async def whole(self) -> object:
         """Return the whole answer. Raises ApiError."""
-        done: MessageDone | None = None
-        events = self._service.answer(self._client, self._rows, (), self._sampling)
-        async with aclosing(events):
-            async for event in events:
-                done = event if isinstance(event, MessageDone) else done
-        assert done
-        choice = {
-            "index": 0,
-            "message": message_object(done.message),
-            "logprobs": None,
-            "finish_reason": finish_reason(done.message),
-        }
-        return self._head | {
-            "object": "chat.completion",
-            "choices": [choice],
-            "usage": usage(_timings(done)),
-        }
+        answers: list[MessageDone] = []
+        choices: list[dict[str, Any]] = []
+        for number in range(self._given.n or 1):
+            logprobs = _Logprobs(self._given)
+            async with aclosing(self._choice(number)) as events:
+                async for event in events:
+                    logprobs.add(event)
+                    if isinstance(event, MessageDone):
+                        answers.append(event)
+            message = calls.CallIds().named(answers[-1].message)
+            choices.append(
+                {
+                    "index": number,
+                    "message": said.message_object(message),
+                    "logprobs": logprobs.all(),
+                    "finish_reason": said.finish_reason(message),
+                }
+            )
+        usage = said.usage([said.timings(done) for done in answers])
+        kind = {"object": "chat.completion"}
+        return self._head | kind | {"choices": choices, "usage": usage}
 
-    def _chunk(self, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
-        choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
-        return self._head | {"choices": [choice]}
+    def _choice(self, number: int) -> AsyncGenerator[Event]:
+        sampling = asked.another_seed(self._wanted.sampling, number)
+        return self._service.answer(
+            self._client, msgspec.structs.replace(self._wanted, sampling=sampling)
+        )
 
 
-def _delta(event: object) -> dict[str, Any] | None:
-    if isinstance(event, TextDelta):
-        return {"content": event.text}
-    if isinstance(event, ReasoningDelta):
-        return {"reasoning_content": event.text}
-    if isinstance(event, CallDelta | CallParsed):
+class _Logprobs:
+    """Collects the log-probabilities of what stands in the visible text."""
+
+    def __init__(self, given: ChatRequest) -> None:
+        self._wanted = bool(given.logprobs)
+        self._most = given.top_logprobs or 0
+        self._new: list[dict[str, Any]] = []  # sampled, and not yet known what for
+        self._all: list[dict[str, Any]] = []
+
+    def add(self, event: Event) -> dict[str, Any] | None:
+        """Take an event; return the object of the text in it, if it is one."""
+        if isinstance(event, Logprobs):
+            self._new += event.tokens
+        elif isinstance(event, TextDelta):
+            content = [said.logprob(token, self._most) for token in self._new]
+            self._all += content
+            self._new = []
+            return self._object(content)
+        elif isinstance(event, ReasoningDelta | CallDelta):
+            self._new = []
         return None
-    return None
+
+    def all(self) -> dict[str, Any] | None:
+        """Return the object of the whole answer."""
+        return self._object(self._all)
+
+    def _object(self, content: list[dict[str, Any]]) -> dict[str, Any] | None:
+        return {"content": content, "refusal": None} if self._wanted else None
 
 
-def _timings(done: MessageDone) -> Timings:
-    return done.generation.timings if done.generation else Timings()
+class Choice:
+    """One choice of a stream: events as chunks."""
 
+    def __init__(self, head: dict[str, Any], number: int, given: ChatRequest) -> None:
+        """`head` is what all chunks have."""
+        # Where a stream ends with the usage, OpenAI's other chunks say that they have none.
+        self._head = head | {"usage": None} if given.usage_wanted else head
+        self._number = number
+        self._logprobs = _Logprobs(given)
+        self._ids = calls.CallIds()
+        self._begun = False
+        self._named: set[int] = set()
 
-def usage(timings: Timings) -> dict[str, Any]:
-    """Return what an answer cost, in tokens."""
-    prompt = timings.reused + timings.prefilled
-    return {
-        "prompt_tokens": prompt,
-        "completion_tokens": timings.decoded,
-        "total_tokens": prompt + timings.decoded,
-        "prompt_tokens_details": {"cached_tokens": timings.reused},
-    }
+    def chunks(self, event: Event) -> list[dict[str, Any]]:
+        """Return the chunks that an event is."""
+        made: list[dict[str, Any]] = []
+        if not self._begun:
+            self._begun = True
+            made.append(self._chunk({"role": "assistant", "content": ""}))
+        logprobs = self._logprobs.add(event)
+        if isinstance(event, TextDelta):
+            made.append(self._chunk({"content": event.text}, logprobs=logprobs))
+        elif isinstance(event, ReasoningDelta):
+            made.append(self._chunk({"reasoning_content": event.text}))
+        elif isinstance(event, CallDelta):
+            made.append(self._chunk({"tool_calls": [self._call(event)]}))
+        elif isinstance(event, MessageDone):
+            made.append(self._chunk({}, said.finish_reason(event.message)))
+        return made
 
+    def _call(self, delta: CallDelta) -> dict[str, Any]:
+        function = {"arguments": delta.arguments}
+        if delta.index in self._named:
+            return {"index": delta.index, "function": function}
+        self._named.add(delta.index)
+        call_id = self._ids.of(delta.index)
+        function["name"] = delta.name or ""
+        return {"index": delta.index, "id": call_id, "type": "function", "function": function}
 
-def finish_reason(message: Message) -> str:
-    """Say why an answer ended, in OpenAI's words."""
-    if message.stop == "length":
-        return "length"
-    return "tool_calls" if message.calls else "stop"
-
-
-def message_object(message: Message) -> dict[str, Any]:
-    """Return an answer as OpenAI's object."""
-    made: dict[str, Any] = {"role": "assistant", "content": message.text, "refusal": None}
-    if message.reasoning:
-        made["reasoning_content"] = message.reasoning
-    if message.calls:
-        made["content"] = message.text or None
-        made["tool_calls"] = [
-            {
-                "id": call.id,
-                "type": "function",
-                "function": {"name": call.name, "arguments": call.arguments},
-            }
-            for call in message.calls
-        ]
-    return made
+    def _chunk(
+        self,
+        delta: dict[str, Any],
+        finish: str | None = None,
+        logprobs: dict[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        choice = {
+            "index": self._number,
+            "delta": delta,
+            "logprobs": logprobs,
+            "finish_reason": finish,
+        }
+        return self._head | {"choices": [choice]}

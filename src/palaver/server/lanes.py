@@ -1,7 +1,8 @@
 """One queue in front of an engine's lanes, each of which answers one request at a time.
 
 A lane has a cache of its own. A request gets the lane that holds most of its prompt, if that is
-most of what the lane holds; else the one that was used longest ago.
+a third of what the lane holds: else it would cost another conversation more than it saves this
+one, and the lane is taken that was used longest ago.
 """
 
 from __future__ import annotations
@@ -130,6 +131,6 @@ class Lanes:
             return None
         lane = max(free, key=lambda lane: common_prefix(lane.cache.held, ids))
         held = lane.cache.held
-        if held and 2 * common_prefix(held, ids) >= len(held):
+        if held and 3 * common_prefix(held, ids) >= len(held):
             return lane
         return min(free, key=lambda lane: lane.used)

@@ -39,6 +39,21 @@ def to_messages(given: Sequence[InMessage]) -> list[Message]:
     return [system(head), *made] if head else made
 
 
+def window(messages: list[Message], most: int | None) -> list[Message]:
+    """Return the system message that stands first and the last `most` of the others.
+
+    They begin no later than with the calls whose results are among them.
+    """
+    if most is None:
+        return messages
+    head = messages[:1] if messages[:1] and messages[0].role == "system" else []
+    turns = messages[len(head) :]
+    start = max(0, len(turns) - most)
+    while start and turns[start].role == "tool":
+        start -= 1
+    return [*head, *turns[start:]]
+
+
 def _assistant(one: InMessage, text: str, where: str) -> Message:
     parts: list[Part] = [Reasoning(one.reasoning_content)] if one.reasoning_content else []
     if text:

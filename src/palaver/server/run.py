@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import datetime
 import signal
 import socket
 import sys
@@ -12,11 +13,16 @@ from collections.abc import Iterator
 
 import uvicorn
 
-from palaver import assemble
+from palaver import assemble, launch
 from palaver.config.settings import Settings
 from palaver.core.errors import PalaverError, UserError
+from palaver.core.format import Format
+from palaver.engines.child.engine import ChildEngine
+from palaver.engines.child.slot import Slot
+from palaver.models.cache import Cache
 from palaver.server.app import make_app
-from palaver.server.service import Service
+from palaver.server.lanes import Lanes
+from palaver.server.service import Served, Service
 
 
 class _Server(uvicorn.Server):
@@ -40,7 +46,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, service: Service, listening: socket.socket, drain: float
+    settings: Settings, service: Service, listening: socket.socket, *, slots: int, drain: float
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises UserError, EngineError where the model can't load."""
     config = uvicorn.Config(
@@ -67,7 +73,7 @@ async def serve(
 
     async def load() -> None:
         try:
-            service.opened(await assemble.open_local(settings, started=time.time()))
+            service.opened(await _open(settings, slots, service.limits.queue))
             _say(f"palaver serves {service.name}")
         except PalaverError as error:
             failure.append(error)
@@ -84,6 +90,22 @@ async def serve(
         await service.close()
     if failure:
         raise failure[0]
+
+
+async def _open(settings: Settings, slots: int, queue: int) -> Served:
+    """Load the model with so many slots, if its engine can have them. Raises UserError."""
+    starting = asyncio.to_thread(launch.start, settings, parallel=slots)
+    model = await assemble.open_local(settings, started=time.time(), starting=starting)
+    engine = model.engine
+    assert isinstance(engine, ChildEngine)
+    states = model.cache.states
+    caches = [Cache(Slot(engine, number), states) for number in range(engine.parallel)]
+
+    def make_format(day: datetime.date, effort: str | None) -> Format:
+        effort = effort or settings.reasoning_effort
+        return assemble.make_format(engine.file, day, settings.dialect, effort)
+
+    return Served(engine, Lanes(caches, queue), make_format)
 
 
 def _say(line: str) -> None:
