@@ -8,7 +8,7 @@ from collections.abc import Callable
 from palaver.core.events import CallDelta, CallParsed, ParserEvent
 from palaver.core.messages import ToolCall
 from palaver.formats.parsers._base import Markers, match_end
-from palaver.formats.parsers._json_call import CUT_OFF, JsonValue, problem
+from palaver.formats.parsers._json_call import CUT_OFF, JsonValue, problem, stays_inside
 
 Emit = Callable[[ParserEvent], object]
 _BLANK = re.compile(r"\s*")
@@ -45,6 +45,11 @@ class CallWriter:
             if self.named:
                 self._emit(CallDelta(self._index, None, text))
 
+    def flow(self, text: str) -> CallDelta:
+        """Take more of the arguments of a call that has its name; return them as an event."""
+        self._arguments.append(text)
+        return CallDelta(self._index, None, text)
+
     def close(self, error: str | None = None, raw: str = "") -> None:
         """End the call; `raw` is what came, for one without a name."""
         if not self.named:
@@ -66,6 +71,10 @@ class CallReader:
         self.done = False
         self._write = CallWriter(index, emit)
         self._step: Callable[[str, int, bool], int]
+
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece that is arguments and nothing else."""
+        return None
 
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on, after which none comes if `last`; return up to where."""
@@ -112,6 +121,13 @@ class NamedCall(CallReader):
         self._id = ""
         self._value: JsonValue | None = None
         self._step = self._naming
+
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece from the middle of a string."""
+        value = self._value
+        if value is None or not (value.inside and self._write.named and stays_inside(text)):
+            return None
+        return self._write.flow(text)
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""

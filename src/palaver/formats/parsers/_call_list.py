@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from palaver.core.events import CallDelta
 from palaver.formats.parsers._base import match_end
 from palaver.formats.parsers._dialect import Reader
 
@@ -28,6 +29,10 @@ class CallList:
         self._listed = False
         self._first = True
         self._call: Reader | None = None
+
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece that is arguments of one of the calls and nothing else."""
+        return self._call.flow(text) if self._call is not None else None
 
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on, after which none comes if `last`; return up to where."""

@@ -19,6 +19,9 @@ class Reader(Protocol):
 
     done: bool
 
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece that is arguments and nothing else, or nothing: what `read` would do."""
+
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on, after which none comes if `last`; return up to where."""
 
@@ -73,17 +76,15 @@ class DialectParser(ThinkParser):
 
     def feed(self, text: str) -> list[ParserEvent]:
         """Take more text; return what is certain now."""
-        if self._prose and not self._marks.may_begin(text):
-            return self._said(text)  # as with most pieces
-        self._prose = False
-        if self._call is None or self._at < len(self._text):
-            return super().feed(text)
-        self._text, self._at = text, self._call.read(text, 0)  # or this
-        if self._call.done:
-            self._over()
-        if self._at < len(text):
-            self._run()
-        return self._taken()
+        if self._prose:
+            if not self._marks.may_begin(text):
+                return self._said(text)  # as with most pieces
+            self._prose = False
+        if self._call is not None and text and self._at == len(self._text):
+            event = self._call.flow(text)  # or this
+            if event is not None:
+                return [event]
+        return super().feed(text)
 
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""

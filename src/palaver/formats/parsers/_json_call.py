@@ -30,6 +30,13 @@ def problem(arguments: str) -> str | None:
     return None if isinstance(value, dict) else f"{ARGUMENTS} no JSON object"
 
 
+def stays_inside(text: str) -> bool:
+    """Say whether a string of JSON goes on behind `text`, which begins within it."""
+    if '"' not in text and "\\" not in text:
+        return True
+    return match_end(_IN_STRING, text, 0) == len(text)
+
+
 class JsonValue:
     """Finds the end of one JSON value that comes in pieces; does not check what is in it."""
 
@@ -117,15 +124,18 @@ class JsonCall:
         self._extra: list[tuple[str, str]] = []  # keys that are none of a call's
         self._step: Callable[[str, int], int] = self._object
 
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece from the middle of a string, as most pieces of a long call are."""
+        value = self._value
+        if value is None or not (value.inside and self._streamed and self._name):
+            return None
+        if not stays_inside(text):
+            return None
+        self._arguments.append(text)
+        return CallDelta(self._index, None, text)
+
     def read(self, text: str, at: int, *, last: bool = False) -> int:
         """Take text from `at` on; return up to where it was taken."""
-        if self._streamed and self._name and self._value and self._value.inside:
-            found = _IN_STRING.match(text, at)
-            if found and found.end() == len(text):  # as are most pieces of a long call
-                piece = text[at:]
-                self._arguments.append(piece)
-                self._emit(CallDelta(self._index, None, piece))
-                return len(text)
         begin = at
         while at < len(text) and not self.done:
             step, before = self._step, at

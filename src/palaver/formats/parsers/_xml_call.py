@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from palaver.core.events import CallDelta
 from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, match_end, starts
 from palaver.formats.parsers._call import CallReader, Emit
@@ -56,8 +57,15 @@ class XmlCall(CallReader):
         self._value: list[str] = []  # pieces of a value that is typed when it is whole
         self._fresh = True  # no character of the value has come
         self._line = ""  # a line end that may be the value's last
+        self._flows = False  # within a text, with nothing held back
         self._stray: list[str] = []
         self._step = self._heading
+
+    def flow(self, text: str) -> CallDelta | None:
+        """Take a piece from the middle of a text."""
+        if not self._flows or "<" in text or text[-1] == "\n":
+            return None
+        return self._write.flow(escaped(text))
 
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""
@@ -150,6 +158,7 @@ class XmlCall(CallReader):
             mark = text.find("<", from_here)
             if mark < 0:
                 self._add(text[at:])
+                self._flows = self._kinds == _STRING and not (self._fresh or self._line)
                 return len(text)
             if any(_begins(text, mark, close) for close in self._shape.closes):
                 found = self._shape.close.match(text, mark, mark + _FAR)
@@ -201,6 +210,7 @@ class XmlCall(CallReader):
             self._value.append(text)
 
     def _finish_value(self) -> None:
+        self._flows = False
         if self._kinds == _STRING:
             self._write.argue('"')
         else:

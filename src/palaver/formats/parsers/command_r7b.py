@@ -14,6 +14,7 @@ class CommandR7bParser(JsonListParser):
 
     BEGINS = ("<|START_THINKING|>",)
     ENDS = ("<|END_THINKING|>",)
+    ANYWHERE = True
     OPENS = ("<|START_ACTION|>",)
     DROPS = (
         "<|END_ACTION|>",
