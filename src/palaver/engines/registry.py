@@ -32,11 +32,12 @@ def _nothing() -> None:
 class Kind:
     """One engine, as far as it is known without importing it.
 
-    `program` is what `python -m` runs, nothing where it runs elsewhere; for hosted ones `opener` is the module with
-    `open_model` (see `palaver.engines.host.model`). `suits` says how well it runs a model, 0: not
-    at all; the best one that is installed is taken. `needs` are modules, `extra` is the extra of
-    palaver that brings them. `hindered` says why this machine can't run it. `retunes`: a new
-    process is worth another number of threads. `batches`: it can have several slots.
+    `program` is what `python -m` runs, nothing where the model runs elsewhere; for hosted ones
+    `opener` is the module with `open_model` (see `palaver.engines.host.model`). `suits` says how
+    well it runs a model, 0: not at all; the best one that is installed is taken. `needs` are
+    modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
+    can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
+    have several slots.
     """
 
     name: str
@@ -55,15 +56,19 @@ class Kind:
         """The modules that it needs and that are not installed."""
         return tuple(name for name in self.needs if importlib.util.find_spec(name) is None)
 
+    @property
+    def remedy(self) -> str:
+        """The command that installs it."""
+        return f"pip install 'palaver[{self.extra}]'" if self.extra else "pip install palaver"
+
     def check(self) -> None:
         """Raise UserError where it can't run on this machine, or is not installed."""
         if reason := self.hindered():
             raise UserError(f"the engine {self.name} is not available on this hardware: {reason}")
         if self.missing:
-            package = f"palaver[{self.extra}]" if self.extra else "palaver"
             raise UserError(
                 f"the engine {self.name} is not installed: {', '.join(self.missing)} missing",
-                fix=f"pip install '{package}'",
+                fix=self.remedy,
             )
 
 

@@ -1,0 +1,26 @@
+"""List the engines that can run a model, and what those need that can't"""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("engines", context_settings={"help_option_names": ["-h", "--help"]})
+def _engines() -> None:
+    """List the engines that `-e` takes: which are ready, and what the others need.
+
+    Without `-e` the one is taken that suits the model best.
+    """
+    from palaver.engines.registry import kinds
+
+    found = kinds()
+    width = max(len(kind.name) for kind in found)
+    for kind in found:
+        click.echo(f"{kind.name:<{width}}  {kind.about}")
+        if reason := kind.hindered():
+            click.echo(f"{'':<{width}}  not available on this hardware: {reason}")
+        elif kind.missing:
+            click.echo(f"{'':<{width}}  not installed: {kind.remedy}")
+
+
+COMMAND = _engines
