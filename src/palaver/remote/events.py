@@ -21,6 +21,8 @@ class Events:
 
     def feed(self, data: bytes) -> list[str]:
         """Take more bytes; return the data of the events that ended. Raises EngineError."""
+        if self._size + len(self._line) + len(data) > _LONGEST:
+            raise EngineError(f"the server sent an event of more than {_LONGEST >> 20} MiB")
         *lines, rest = data.split(b"\n")
         found: list[str] = []
         for line in lines:
@@ -28,8 +30,6 @@ class Events:
             self._line.clear()
             found += self._take(whole.removesuffix(b"\r"))
         self._line += rest
-        if self._size + len(self._line) > _LONGEST:
-            raise EngineError(f"the server sent an event of more than {_LONGEST >> 20} MiB")
         return found
 
     def finish(self) -> list[str]:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import ssl
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -175,12 +176,14 @@ class Server:
     def _broken(self, url: str, error: Exception) -> UnreachableError:
         import httpx2
 
-        reason = self.hide(str(error)) or type(error).__name__
+        causes = list(_causes(error))
+        reason = next((said for cause in reversed(causes) if (said := _system(cause))), "")
+        reason = reason or self.hide(str(error)) or type(error).__name__
         if isinstance(error, httpx2.ConnectError):
             return UnreachableError(
                 f"nothing answers at {address.shown(url)}: {reason}",
                 fix=self._is_it_there(),
-                passes=not _about_certificates(error),
+                passes=not any(isinstance(cause, ssl.SSLError) for cause in causes),
             )
         return UnreachableError(f"the connection to {address.shown(url)} broke: {reason}")
 
@@ -190,9 +193,18 @@ class Server:
         return "is the address right, and the network there?"
 
 
-def _about_certificates(error: BaseException | None) -> bool:
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came from, also where several came together."""
     while error is not None:
-        if isinstance(error, ssl.SSLError):
-            return True
+        yield error
+        if isinstance(error, BaseExceptionGroup):
+            for inner in error.exceptions:
+                yield from _causes(inner)
         error = error.__cause__ or error.__context__
-    return False
+
+
+def _system(error: BaseException) -> str:
+    """Return the system's words for an error of its own."""
+    if isinstance(error, ssl.SSLError) or not isinstance(error, OSError) or error.errno is None:
+        return ""
+    return os.strerror(error.errno) if error.errno > 0 else str(error.strerror)
