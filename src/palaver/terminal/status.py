@@ -11,6 +11,8 @@ from palaver.config.settings import Settings
 from palaver.terminal.escape import visible
 from palaver.terminal.words import seconds
 
+TINY = "palaver-tiny"
+
 if TYPE_CHECKING:
     from palaver.core.model import Cost, Opened
     from palaver.terminal.controller import Controller
@@ -22,7 +24,7 @@ def header(settings: Settings, flags: dict[str, Any], chat: Controller | None = 
     What only the loaded model or the opened session can tell is left out until `chat` knows it.
     """
     model = chat.model if chat else None
-    name = visible(settings.model or "palaver-tiny", newlines=False)
+    name = visible(settings.model or ("" if settings.endpoint else TINY), newlines=False)
     context = f", context {settings.context}" if settings.context else ""
     template = ""
     if model:
@@ -34,14 +36,14 @@ def header(settings: Settings, flags: dict[str, Any], chat: Controller | None = 
     engine = _engine(settings, model)
     capture = visible(settings.output, newlines=False) if settings.output else "off"
     return (
-        f"palaver: {name} on {engine}{context}{template}\n"
+        f"palaver: {f'{name} on ' if name else ''}{engine}{context}{template}\n"
         f"{_session(flags, chat)}, capture {capture}, /help lists the commands"
     )
 
 
 def _engine(settings: Settings, model: Opened | None) -> str:
     """Name the engine that answers, or will for all that is known before anything is loaded."""
-    name = model.info.engine if model else settings.engine
+    name = model.info.engine if model else settings.endpoint or settings.engine
     if name is None:
         name = "llama-server" if settings.llama_server else "llama-cpp"
     return "llama.cpp" if name == "llama-cpp" else visible(name, newlines=False)
