@@ -86,7 +86,7 @@ def test_kill_9_loses_no_word_that_was_seen_and_continue_goes_on(tmp_path):
     with Terminal(
         tmp_path, "--resume", "last", "--max-tokens", "30", "--temperature", "0", *LONG[2:4]
     ) as again:
-        again.wait("the last answer had been cut off; /continue goes on with it")
+        again.wait("the last answer had been cut off: /continue goes on with it")
         assert "you> go on for long" in again.rows()
         again.line("/continue")
         again.wait(lambda: "cut off at the limit" in again.text())

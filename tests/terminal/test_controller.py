@@ -51,6 +51,9 @@ class Notes:
 
     page = recap = said = offer = note
 
+    def advise(self, what: str, how: str) -> None:
+        self.lines.append(f"{what}: {how}")
+
     def error(self, error: Exception) -> None:
         self.lines.append(f"error: {error}")
 

@@ -147,7 +147,7 @@ class App:
     def _hurry(self) -> None:
         """A Ctrl-C while leaving: don't wait for what is only saved to be faster next time."""
         if self.chat:
-            self.chat.hurry()
+            self.chat.loading.hurry()
 
     def _hung_up(self) -> None:
         self.leave(128 + signal.SIGHUP)

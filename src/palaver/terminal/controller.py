@@ -26,6 +26,7 @@ from palaver.sessions.store import Store
 from palaver.terminal import offers, own
 from palaver.terminal.forecast import Forecast
 from palaver.terminal.lines import GO_ON
+from palaver.terminal.loading import LOADING, Loading
 from palaver.terminal.screen import Screen
 from palaver.terminal.tooling import OPEN, Tooling
 from palaver.terminal.upkeep import STARTING, Upkeep
@@ -42,16 +43,12 @@ class Controller:
         self.flags = flags
         self.screen = screen
         self.sampling: Sampling = assemble.sampling(settings)
-        self.model: Opened | None = None
+        self.loading = Loading(self)
         self.forecast = Forecast()
         self.busy = False
         self._vault = Vault(keep=not flags.get("no_save"))
         self._store: AsyncStore | None = None
         self._conversation: Conversation | None = None
-        self._loading: asyncio.Task[Opened] | None = None
-        self._progress = "loading the model"
-        self._awaited = 0
-        self._ending: Opened | None = None
         self.upkeep = Upkeep(self)
         self._halt = asyncio.Event()
         self._halting: asyncio.Task[None] | None = None
@@ -70,12 +67,13 @@ class Controller:
         return self._conversation
 
     @property
-    def state(self) -> str:
-        """What the model does, where it can't answer yet."""
-        if self.model is not None:
-            return "ready"
-        failed = self._loading is not None and self._loading.done()
-        return "no model: /model NAME loads one" if failed else self._progress
+    def model(self) -> Opened | None:
+        """The model, once it is loaded."""
+        return self.loading.model
+
+    async def ready(self) -> Opened:
+        """Wait for the model. Raises what loading raised."""
+        return await self.loading.ready()
 
     # -- beginning and end ---------------------------------------------------------------
 
@@ -98,7 +96,7 @@ class Controller:
             self._conversation = await Conversation.create(
                 store, offers.told(self), model_name(self.settings)
             )
-        self._load(starting)
+        self.loading.begin(starting)
         if self.flags.get("resume"):
             self.show_resumed(recovered)
 
@@ -115,65 +113,6 @@ class Controller:
         elif self.tooling.waits():
             self.screen.advise(*OPEN)
 
-    def _load(self, starting: Awaitable[Child | None] | None = None) -> None:
-        self.model = None
-        self._progress = "loading the model"
-        began, keep = self.conversation.began, not self.flags.get("no_save")
-        model = assemble.open_model(
-            self.settings,
-            started=began,
-            starting=starting,
-            keep_states=keep,
-            progress=self._progressed,
-            raw=bool(self.flags.get("raw")),
-        )
-        self._loading = asyncio.create_task(model)
-        self._loading.add_done_callback(self._loaded)
-
-    def _progressed(self, text: str) -> None:
-        self._progress = text
-        self.screen.changed()
-
-    def _loaded(self, task: asyncio.Task[Opened]) -> None:
-        if task.cancelled() or task is not self._loading:
-            return
-        error = task.exception()
-        if error is None:
-            self.model = task.result()
-        elif not isinstance(error, PalaverError):
-            raise error
-        elif not self._awaited:  # else it is raised where the model is waited for
-            self.screen.error(error)
-        self.screen.changed()
-
-    async def ready(self) -> Opened:
-        """Wait for the model. Raises what loading raised."""
-        if self._loading is None:
-            raise UserError("no model is loaded", fix="/model NAME loads one")
-        self._awaited += 1
-        try:
-            return await asyncio.shield(self._loading)
-        finally:
-            self._awaited -= 1
-
-    async def _unload(self) -> None:
-        """End the model, or its loading; what is cached is saved."""
-        if self._loading and not self._loading.done():
-            self._loading.cancel()
-            with suppress(asyncio.CancelledError, PalaverError):
-                await self._loading
-        await self.upkeep.end()
-        self._ending, self.model = self.model, None
-        if self._ending:
-            with suppress(EngineError, OSError):
-                await self._ending.save()
-            await self._ending.close()
-
-    def hurry(self) -> None:
-        """End the engine at once, though its state is being saved: it is a cache."""
-        if self._ending:
-            self._halting = asyncio.create_task(self._ending.close())
-
     async def close(self) -> None:
         """Save what is cached, write the capture, end the engine; nothing is lost by it."""
         await self.settle()
@@ -182,7 +121,7 @@ class Controller:
                 await self.capture()
             except PalaverError as error:
                 self.screen.error(error)
-        await self._unload()
+        await self.loading.end()
         await self.tooling.close()
         if self._store:
             await self._store.close()
@@ -245,7 +184,7 @@ class Controller:
         expected = self.forecast.expected()
         self.forecast.forget()
         if self.model is None:
-            expected = "loading the model"
+            expected = LOADING
         elif not self.upkeep.works(self.model):
             expected = STARTING
         self.screen.begin(expected)
@@ -342,19 +281,19 @@ class Controller:
         settings = dataclasses.replace(before, model=name, **values)
         await asyncio.to_thread(assemble.check_model, settings)
         await self.settle()
-        await self._unload()
+        await self.loading.end()
         self.settings = settings
         self.busy = True
         self._halt.clear()
-        self.screen.begin("loading the model")
+        self.screen.begin(LOADING)
         try:
-            self._load()
+            self.loading.begin()
             if await self._unless_stopped(self.ready()) is None:
                 raise UserError("loading was stopped")
         except BaseException:
-            await self._unload()
+            await self.loading.end()
             self.settings = before
-            self._load()
+            self.loading.begin()
             self.screen.note("the model before is loaded again")
             raise
         finally:

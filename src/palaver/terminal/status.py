@@ -85,7 +85,9 @@ class _Fields(dict[str, str]):
 
 def status_line(chat: Controller) -> str:
     """Fill the template of the settings with what is known now."""
-    fields = _Fields(model=chat.state, context="", cost="", session="", turns="", threads="")
+    fields = _Fields(
+        model=chat.loading.state, context="", cost="", session="", turns="", threads=""
+    )
     model = chat.model
     if model:
         info = model.info
