@@ -19,6 +19,7 @@ from prompt_toolkit.history import ThreadedHistory
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
 from palaver.terminal.canvas import Canvas
+from palaver.terminal.counting import Counting
 from palaver.terminal.history import PrivateHistory
 from palaver.terminal.keys import bindings
 from palaver.terminal.layout import MENU, PROMPT, STATUS, make_application
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from palaver.terminal.unsent import Unsent
 
 _TWICE = 2.0  # seconds within which a second Ctrl-C leaves
-_PAUSE = 0.25  # seconds without a key before the next turn's cost is counted
 _WATCH = 1.0  # seconds between two looks whether the engine lives
 _GRACE = 10.0  # seconds that an answer which was stopped may take to be written down
 
@@ -61,13 +61,9 @@ class App:
         self._news = asyncio.Event()
         self._job: asyncio.Task[None] | None = None
         self._interrupted = -_TWICE
-        self._last_key = 0.0
-        self._counting: asyncio.Task[None] | None = None
-        self._stale = False  # what the next turn would cost is not what the status line says
-        self._typing = False  # since the last turn
-        self._warmed = False
+        self.counting = Counting(self)
         self._exit_code = 0
-        self._left = False
+        self.left = False  # the user left, or the terminal was closed
         self._asked: asyncio.Future[str] | None = None  # the line that answers a question
         self._failure: BaseException | None = None
         self.canvas = Canvas(self._hung_up)
@@ -100,7 +96,7 @@ class App:
         except (EOFError, OSError):
             self.canvas.hang_up()  # what was said is on disk all the same
         finally:
-            self._left = True
+            self.left = True
             loop.add_signal_handler(signal.SIGINT, self._hurry)
             await self._end(worker)
         if self._failure:
@@ -109,9 +105,9 @@ class App:
 
     def leave(self, code: int = 0) -> None:
         """Leave the chat; what is under way is kept."""
-        if not self._left:
+        if not self.left:
             self._exit_code = code
-        self._left = True
+        self.left = True
         self._news.set()
         self.stage.take_back()
         if self.application.is_running and not self.application.is_done:
@@ -123,7 +119,7 @@ class App:
         if self.chat:
             self.chat.stop()
         if self._job:
-            _, late = await asyncio.wait([self._job], timeout=_GRACE if self._busy else 0.5)
+            _, late = await asyncio.wait([self._job], timeout=_GRACE if self.busy else 0.5)
             if late:
                 self._job.cancel()
         if self.chat is None:
@@ -141,7 +137,8 @@ class App:
             self._dropped = 0
 
     @property
-    def _busy(self) -> bool:
+    def busy(self) -> bool:
+        """Whether an answer is under way."""
         return bool(self.chat and self.chat.busy)
 
     def _hurry(self) -> None:
@@ -187,7 +184,7 @@ class App:
             await chat.open(starting)
             self._complete_with(chat)
             self._tell_unsent()
-            self.count()
+            self.counting.now()
             await self._work_off(chat)
         except PalaverError as error:
             self.stage.error(error)
@@ -197,15 +194,14 @@ class App:
             self.leave(1)
         finally:
             watch.cancel()
-            if self._counting:
-                self._counting.cancel()
+            self.counting.end()
             await chat.close()
 
     async def _work_off(self, chat: Controller) -> None:
         from palaver.terminal.command import Leave
         from palaver.terminal.lines import handle
 
-        while not self._left:
+        while not self.left:
             if not self.queue:
                 self._news.clear()
                 await self._news.wait()
@@ -218,14 +214,13 @@ class App:
             except Leave:
                 self.leave()
             except asyncio.CancelledError:
-                if not self._left:
+                if not self.left:
                     raise
             finally:
                 self._job = None
                 self.stage.commit()
                 self._tell_dropped()
-            self._typing = self._warmed = False
-            self.count()
+            self.counting.turn_over()
 
     @property
     def unsent(self) -> Unsent:
@@ -248,7 +243,7 @@ class App:
             self.offer(lines[0])
 
     async def _watch(self, chat: Controller) -> None:
-        while not self._left:
+        while not self.left:
             await asyncio.sleep(_WATCH)
             chat.upkeep.mind()
 
@@ -268,6 +263,11 @@ class App:
         from palaver.terminal.completion import ChatCompleter
 
         self.buffer.completer = ChatCompleter(chat)
+
+    def _typed(self) -> None:
+        if self.buffer.text:
+            self._interrupted = -_TWICE  # a Ctrl-C before this is none that begins to leave
+        self.counting.typed()
 
     # -- keys ------------------------------------------------------------------------------
 
@@ -326,36 +326,3 @@ class App:
         typed = sum(1 + (len(line) + len(PROMPT)) // columns for line in self.buffer.document.lines)
         needed = max(typed, MENU if self.buffer.complete_state else 1)
         return max(0, self.canvas.lines - needed - STATUS)
-
-    # -- what the next turn would cost -----------------------------------------------------
-
-    def _typed(self) -> None:
-        self._last_key = time.monotonic()
-        if self.buffer.text:
-            self._interrupted = -_TWICE  # a Ctrl-C before this is none that begins to leave
-        if not self._busy:
-            self._typing = True
-            self.count(pause=True)
-
-    def count(self, *, pause: bool = False) -> None:
-        """Count what sending the draft would cost; with `pause` once the user stops typing."""
-        self._stale = True
-        if not pause:
-            self._last_key = 0.0
-        if not self._left and (self._counting is None or self._counting.done()):
-            self._counting = asyncio.create_task(self._count())
-
-    async def _count(self) -> None:
-        while self._stale:
-            left = self._last_key + _PAUSE - time.monotonic()
-            if left > 0:
-                await asyncio.sleep(left)
-                continue
-            self._stale = False
-            if self.chat is None:
-                return
-            await self.chat.forecast.count(self.chat, self.buffer.text)
-            self.stage.changed()
-            if self._typing and not self._warmed and self.chat.model and not self._busy:
-                self._warmed = self._stale = True
-                await self.chat.warm()

@@ -193,7 +193,7 @@ class Stage:
         counted = (chat.model, chat.forecast.forgotten)
         if counted != self._counted and not chat.busy:
             self._counted = counted
-            self._app.count()
+            self._app.counting.now()
         self._status = status_line(chat)
         self.redraw()
 
