@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 import datetime
 import importlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from palaver.chat.calls import done_calls, open_calls
 from palaver.chat.work import Workshop
 from palaver.config import environment, paths
 from palaver.config.settings import Settings, config_file
 from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.core.generation import Sampling
+from palaver.core.log import CallStarted, Notice, Row
 from palaver.core.model import Opened
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
@@ -30,7 +32,7 @@ from palaver.tools import chosen
 from palaver.tools.consent import PRESETS, Rules, read_rules
 from palaver.tools.consent.trust import STORE, project_rules
 from palaver.tools.guard import Guard
-from palaver.tools.toolbox import Box
+from palaver.tools.toolbox import NAMES, Box, load
 
 if TYPE_CHECKING:
     from palaver.tools.hooks import Hooks
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from palaver.tools.sandbox.sandbox import OpenSandbox
 
 DEFAULT_TEMPERATURE = 0.4
+PRINTED = "what your own commands printed"
 
 
 def check_model(settings: Settings) -> None:
@@ -198,6 +201,24 @@ def open_guard(
     chosen = next((one for one in PRESETS if one == preset), own.preset)
     rules = Rules(chosen, (*project, *own.rules))  # the last that fits counts: the user's own
     return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed, note=note)
+
+
+def hear(guard: Guard, rows: Sequence[Row], tools: str) -> None:
+    """Let a guard know what a conversation that is gone on with has read."""
+    guard.begin()
+    specs = {tool.spec.name: tool.spec for tool in (*load(NAMES), *chosen.tools(tools))}
+    if any(isinstance(row.entry, Notice) and row.entry.kind == "exec" for row in rows):
+        guard.taint(PRINTED)
+    for call in done_calls(rows):
+        if call.name in specs:
+            guard.learn(call, specs[call.name], network=False)
+
+
+def cut_patches(rows: Sequence[Row]) -> set[Path]:
+    """Return the folders in which a call of apply_patch was under way when the program ended."""
+    cut = {call.call.id for call in open_calls(rows) if call.call.name == "apply_patch"}
+    begun = [row.entry for row in rows if isinstance(row.entry, CallStarted)]
+    return {Path(entry.root) for entry in begun if entry.root and entry.call_id in cut}
 
 
 def open_hooks() -> Hooks | None:

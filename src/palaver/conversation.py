@@ -19,6 +19,7 @@ from palaver.sessions.store import Mark, MarkKind, Store
 
 JournalKind = Literal["text", "reasoning", "call"]
 CLEARED = Notice("cleared", "")
+EXEC_HEAD = "[exec output]"
 
 
 class Conversation:
@@ -239,6 +240,25 @@ class Conversation:
 
 def _role(row: Row) -> str | None:
     return row.entry.role if isinstance(row.entry, Message) else None
+
+
+def waiting(rows: Sequence[Row]) -> list[str]:
+    """Return what the user's commands printed since their newest message, oldest first."""
+    found: list[str] = []
+    for row in rows:
+        entry = row.entry
+        if isinstance(entry, Message) and entry.role == "user":
+            found = []
+        elif isinstance(entry, Notice) and entry.kind == "exec":
+            found.append(f"{EXEC_HEAD}\n{entry.text}")
+    return found
+
+
+def said(rows: Sequence[Row], text: str) -> Message:
+    """Make the user's message: what commands printed, a part of its own, then what they say."""
+    blocks = waiting(rows)
+    before = (Text("\n".join(blocks) + "\n\n"),) if blocks else ()
+    return Message("user", (*before, Text(text)))
 
 
 class Vault:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from palaver import assemble
 from palaver.chat.decide import Generate, next_step
 from palaver.config.settings import Settings
-from palaver.conversation import Conversation, Vault
+from palaver.conversation import Conversation, Vault, said
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
@@ -23,7 +23,7 @@ from palaver.engines.child.process import Child
 from palaver.launch import model_name
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
-from palaver.terminal import offers, own
+from palaver.terminal import offers
 from palaver.terminal.forecast import Forecast
 from palaver.terminal.lines import GO_ON
 from palaver.terminal.loading import LOADING, Loading
@@ -132,7 +132,7 @@ class Controller:
     async def say(self, text: str) -> None:
         """Say something to the model and show its answer. The text is on disk before that."""
         await self.tooling.leave_open()
-        await self.conversation.append(own.message(self.conversation.rows, text))
+        await self.conversation.append(said(self.conversation.rows, text))
         await self.answer()
 
     async def answer(self, *, again: bool = False) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from palaver import conversation
 from palaver.core.errors import PalaverError
 from palaver.core.model import Cost
-from palaver.terminal import command, own
+from palaver.terminal import command
 from palaver.terminal.words import seconds
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Forecast:
         began = self.forgotten
         cost, why = None, ""
         try:
-            text = own.message(chat.conversation.rows, said).text if said else ""
+            text = conversation.said(chat.conversation.rows, said).text if said else ""
             cost = await model.cost(chat.conversation.view, chat.tooling.specs, text)
         except PalaverError as error:
             why = str(error).partition("\n")[0]

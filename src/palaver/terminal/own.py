@@ -9,24 +9,20 @@ from __future__ import annotations
 import shlex
 import shutil
 import signal
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from palaver.assemble import PRINTED
 from palaver.chat.cut import cut
 from palaver.config import environment
 from palaver.core.errors import UserError
-from palaver.core.log import Notice, Row
-from palaver.core.messages import Message, Text
+from palaver.core.log import Notice
 from palaver.terminal.printed import plain
 from palaver.terminal.words import plural
 from palaver.tools.output import Output
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
-
-HEAD = "[exec output]"
-PRINTED = "what your own commands printed"
 
 
 async def run(chat: Controller, line: str, *, private: bool) -> None:
@@ -97,22 +93,3 @@ def _home(path: Path) -> Path:
         return path.expanduser()
     except RuntimeError:
         raise UserError(f"{path}: there is no such home") from None
-
-
-def waiting(rows: Sequence[Row]) -> list[str]:
-    """Return what commands printed since the newest user message, oldest first."""
-    found: list[str] = []
-    for row in rows:
-        entry = row.entry
-        if isinstance(entry, Message) and entry.role == "user":
-            found = []
-        elif isinstance(entry, Notice) and entry.kind == "exec":
-            found.append(f"{HEAD}\n{entry.text}")
-    return found
-
-
-def message(rows: Sequence[Row], text: str) -> Message:
-    """Make the user's message: what commands printed, a part of its own, then what they say."""
-    blocks = waiting(rows)
-    before = (Text("\n".join(blocks) + "\n\n"),) if blocks else ()
-    return Message("user", (*before, Text(text)))

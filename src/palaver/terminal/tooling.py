@@ -8,20 +8,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver import assemble
-from palaver.chat.calls import done_calls, open_calls
+from palaver.chat.calls import open_calls
 from palaver.chat.decide import AwaitUser, Generate, next_step
 from palaver.chat.front import Answer, Front, Question
 from palaver.chat.run import run_turn, take
 from palaver.chat.work import LEFT, Worker, Workshop
 from palaver.core.errors import UserError
 from palaver.core.events import Event
-from palaver.core.log import CallStarted, Notice, Row
+from palaver.core.log import Row
 from palaver.core.messages import Message
 from palaver.core.model import Opened
 from palaver.core.tool import ToolSpec
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import GO_ON, UNANSWERED, spoken
-from palaver.terminal.own import PRINTED
 from palaver.tools import chosen, toolbox
 from palaver.tools.patch import PatchError, recover
 
@@ -172,9 +171,7 @@ class Tooling:
     def recover(self) -> None:
         """Put back what a patch that was killed left half done, before anybody asks about it."""
         rows, screen = self._chat.conversation.rows, self._chat.screen
-        cut = {call.call.id for call in open_calls(rows) if call.call.name == "apply_patch"}
-        begun = [row.entry for row in rows if isinstance(row.entry, CallStarted)]
-        for root in {Path(entry.root) for entry in begun if entry.root and entry.call_id in cut}:
+        for root in assemble.cut_patches(rows):
             try:
                 for line in recover(root):
                     screen.note(visible(f"{root}: {line}"))
@@ -200,14 +197,7 @@ class Tooling:
         if self._heard == conversation.session:
             return
         self._heard = conversation.session
-        self.guard.begin()
-        known = [*toolbox.load(toolbox.NAMES), *chosen.tools(self._chat.settings.tools)]
-        specs = {tool.spec.name: tool.spec for tool in known}
-        if any(isinstance(r.entry, Notice) and r.entry.kind == "exec" for r in conversation.rows):
-            self.guard.taint(PRINTED)
-        for call in done_calls(conversation.rows):
-            if call.name in specs:
-                self.guard.learn(call, specs[call.name], network=False)
+        assemble.hear(self.guard, conversation.rows, self._chat.settings.tools)
 
     async def _ask(self, question: Question) -> Answer:
         """Ask the user; an answer that lasts becomes a rule, which they are shown."""
