@@ -1,0 +1,164 @@
+// The conversation on the page: rows of the log, and the answer under way.
+
+import { Answer } from "./answer.js";
+import { Card } from "./card.js";
+import { button, copy, el } from "./dom.js";
+import { exact } from "./escape.js";
+
+const NOTICES = { note: "Note", info: "", exec: "Your command printed", cleared: "" };
+
+export class Log {
+  // `acts` are the functions retry(), carryOn(), edit(row).
+  constructor(root, acts) {
+    this.root = root;
+    this.acts = acts;
+    this.clear();
+  }
+
+  clear() {
+    this.root.replaceChildren();
+    this.rows = [];
+    this.live = null;
+    this.cards = new Map();
+    this.newest = null; // the newest answer
+    this.asked = null; // the newest user message
+  }
+
+  get tip() {
+    return this.rows.length ? this.rows[this.rows.length - 1].id : null;
+  }
+
+  welcome(words) {
+    this.root.replaceChildren(el("div", { class: "welcome" }, ...words));
+  }
+
+  // Shows a session anew; what stands there already stays, so that nothing jumps.
+  reset(rows) {
+    const same = this.rows.findIndex((row, i) => rows[i]?.id !== row.id);
+    if (this.rows.length && same === -1) {
+      this.drop();
+      for (const row of rows.slice(this.rows.length)) this.row(row);
+      return;
+    }
+    this.clear();
+    for (const row of rows) this.row(row);
+  }
+
+  row(row) {
+    if (this.rows.some((known) => known.id === row.id)) return;
+    this.root.querySelector(".welcome")?.remove();
+    this.rows.push(row);
+    const { entry } = row;
+    if (entry.type === "message") this.message(row, entry);
+    else if (entry.type === "notice") this.notice(entry);
+    else if (entry.type === "compaction") this.aside(`From here on the model sees ${entry.dropped} messages fewer.`);
+    else if (entry.type === "approval") this.card(entry.call_id)?.said(entry);
+    else if (entry.type === "started") this.card(entry.call_id)?.running();
+    else if (entry.type === "printed") this.card(entry.call_id)?.print(entry.text);
+  }
+
+  message(row, entry) {
+    if (entry.role === "system") this.system(entry);
+    else if (entry.role === "user") this.user(row, entry);
+    else if (entry.role === "assistant") this.answer(row);
+    else for (const part of entry.parts) if (part.type === "result") this.result(part);
+  }
+
+  put(node) {
+    if (this.live) this.live.node.before(node);
+    else this.root.append(node);
+    return node;
+  }
+
+  aside(words) {
+    this.put(el("p", { class: "aside" }, words));
+  }
+
+  system(entry) {
+    const words = entry.parts.map((part) => part.text).join("");
+    const told = el("pre", { class: "prose", dir: "auto" }, words || "(none)");
+    this.put(el("details", { class: "system" }, el("summary", {}, "System prompt"), told));
+  }
+
+  user(row, entry) {
+    const said = entry.parts[entry.parts.length - 1]?.text ?? "";
+    const before = entry.parts.slice(0, -1).map((part) => part.text ?? "").join("");
+    const copier = button("Copy the message", "copy", () => copy(said, copier));
+    const edit = button("Edit the message", "edit", () => this.acts.edit(row, said));
+    const node = el(
+      "article",
+      { class: "said", "aria-label": "you said", "data-row": row.id },
+      before ? el("details", { class: "system" }, el("summary", {}, NOTICES.exec), el("pre", {}, exact(before))) : null,
+      el("div", { class: "bubble", dir: "auto" }, said),
+      el("footer", {}, el("div", { class: "acts" }, copier, edit)),
+    );
+    this.asked = { row, node };
+    this.newest = null;
+    this.put(node);
+  }
+
+  begin() {
+    if (this.live) return this.live;
+    this.root.querySelector(".welcome")?.remove();
+    this.live = new Answer();
+    this.root.append(this.live.node);
+    return this.live;
+  }
+
+  // Takes away an answer under way of which nothing was stored.
+  drop() {
+    this.live?.node.remove();
+    this.live = null;
+  }
+
+  answer(row) {
+    const made = this.live ?? new Answer();
+    if (!this.live) this.root.append(made.node);
+    this.live = null;
+    this.cards = made.finish(row);
+    this.newest = { row, view: made };
+    made.offer([]);
+    made.node.dataset.row = row.id;
+  }
+
+  notice(entry) {
+    if (entry.kind === "cleared") return this.aside("Begun anew here.");
+    const head = NOTICES[entry.kind];
+    if (entry.kind !== "exec") return this.aside(`${head ? head + ": " : ""}${entry.text}`);
+    this.put(el("details", { class: "system" }, el("summary", {}, head), el("pre", {}, exact(entry.text))));
+  }
+
+  // The card of a call that has no result yet: two calls of one answer may have one id.
+  card(id) {
+    const cards = this.cards.get(id) ?? [];
+    return cards.find((card) => !card.done) ?? cards[cards.length - 1];
+  }
+
+  result(part) {
+    let card = this.card(part.call_id);
+    if (!card) {
+      card = new Card(part.name);
+      this.put(card.node);
+    }
+    card.result(part);
+    card.done = true;
+  }
+
+  // Offers what can be done with the end of the log, as it stands (`step`).
+  settle(step, free) {
+    const acts = [];
+    const { retry, carryOn } = this.acts;
+    if (free && this.newest && step !== "unanswered") {
+      if (step === "cut off" || step === "stopped" || step === "open") acts.push(["Go on with the answer", "go", carryOn]);
+      acts.push(["Ask for another answer", "retry", retry]);
+    }
+    for (const node of this.root.querySelectorAll(".answer.last")) node.classList.remove("last");
+    this.newest?.view.node.classList.add("last");
+    this.newest?.view.offer(acts);
+    this.root.querySelector(".unanswered")?.remove();
+    if (free && step === "unanswered") {
+      const go = el("button", { type: "button", class: "button", on: { click: carryOn } }, "Answer now");
+      this.root.append(el("p", { class: "unanswered" }, "This was not answered. ", go));
+    }
+  }
+}

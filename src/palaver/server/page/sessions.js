@@ -1,0 +1,77 @@
+// The list of sessions, and what a search found in them.
+
+import { post } from "./api.js";
+import { button, el } from "./dom.js";
+import { line } from "./escape.js";
+
+const DAY = 86400;
+
+function group(at) {
+  const today = new Date().setHours(0, 0, 0, 0) / 1000;
+  if (at >= today) return "Today";
+  if (at >= today - DAY) return "Yesterday";
+  return at >= today - 7 * DAY ? "The last seven days" : "Earlier";
+}
+
+export class Sessions {
+  // `acts` are the functions rename(session), remove(session).
+  constructor(root, acts) {
+    this.root = root;
+    this.acts = acts;
+    this.current = null;
+    this.list = [];
+    root.addEventListener("keydown", (event) => this.move(event));
+  }
+
+  move(event) {
+    const step = { ArrowDown: 1, ArrowUp: -1, Home: -1e9, End: 1e9 }[event.key];
+    if (!step) return;
+    const links = [...this.root.querySelectorAll("a")];
+    const now = links.indexOf(document.activeElement);
+    if (now < 0) return;
+    event.preventDefault();
+    links[Math.max(0, Math.min(links.length - 1, now + step))].focus();
+  }
+
+  set(list) {
+    this.list = list;
+    const kept = this.root.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+    const groups = new Map();
+    for (const session of list) {
+      const name = group(session.updated);
+      if (!groups.has(name)) groups.set(name, []);
+      groups.get(name).push(this.item(session));
+    }
+    const nodes = [...groups].flatMap(([name, items]) => [el("h2", {}, name), el("ul", {}, ...items)]);
+    this.root.replaceChildren(...(nodes.length ? nodes : [el("p", { class: "muted none" }, "Nothing was said yet.")]));
+    if (kept) this.root.querySelector(`a[href="${CSS.escape(kept)}"]`)?.focus();
+  }
+
+  item(session) {
+    const name = line(session.title || session.preview, 120) || `Session ${session.id}`;
+    const here = session.id === this.current;
+    const state = session.asks ? "asks" : session.busy ? "works" : null;
+    const link = el("a", { href: `#/${session.id}`, "aria-current": here ? "page" : null, title: name, dir: "auto" }, el("span", {}, name));
+    if (state) link.append(el("i", { class: state, role: "img", "aria-label": state }));
+    const rename = button("Rename", "edit", () => this.acts.rename(session), { "aria-label": `Rename ${name}` });
+    const remove = button("Delete", "remove", () => this.acts.remove(session), { "aria-label": `Delete ${name}` });
+    return el("li", {}, link, el("div", { class: "acts" }, rename, remove));
+  }
+
+  select(id) {
+    this.current = id;
+    this.set(this.list);
+  }
+
+  async search(text) {
+    const { hits } = await post("search", { text });
+    const items = hits.map((hit) => {
+      const [from, to] = hit.found;
+      const points = [...hit.snippet];
+      const part = (a, b) => points.slice(a, b).join("");
+      const snippet = el("small", { dir: "auto" }, part(0, from), el("mark", {}, part(from, to)), part(to));
+      return el("li", {}, el("a", { href: `#/${hit.session}`, class: "hit" }, el("span", {}, line(hit.title || `Session ${hit.session}`)), snippet));
+    });
+    this.root.replaceChildren(items.length ? el("ul", {}, ...items) : el("p", { class: "muted none" }, "Nothing found."));
+  }
+}
