@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.events import Event, MessageDone, TextDelta
@@ -25,8 +25,8 @@ from palaver.models.prompt import text_hash
 from palaver.remote.errors import RefusedError, UnreachableError
 from palaver.remote.listing import Listed, models
 from palaver.remote.server import Server
+from palaver.remote.until import until
 
-T = TypeVar("T")
 Continues = Literal["trailing", "vllm", "prefix", "no"]
 LISTING = 5.0  # seconds for the list of models, before anything else
 # How an answer is gone on with, by what a server's list of models says of its owner.
@@ -192,7 +192,7 @@ class ChatEndpoint:
             if pause is None:
                 raise failure
             why = str(failure).partition("\n")[0]
-            async with aclosing(_until(countdown(why, pause), self._stop)) as waits:
+            async with aclosing(until(countdown(why, pause), self._stop)) as waits:
                 async for wait in waits:
                     yield wait
             if self._stop.is_set():
@@ -204,7 +204,7 @@ class ChatEndpoint:
         """Send the request once. Raises EngineError where the reply is not whole."""
         clock.begin()
         stream = self._server.stream("/chat/completions", self._adapted.to(body))
-        async with aclosing(_until(stream, self._stop)) as found:
+        async with aclosing(until(stream, self._stop)) as found:
             async for datas in found:
                 for data in datas:
                     if data.strip() == "[DONE]":
@@ -297,25 +297,3 @@ class _Clock:
     def tick(self) -> None:
         self.last = time.perf_counter()
         self.first = self.first or self.last
-
-
-async def _until(source: AsyncGenerator[T], stop: asyncio.Event) -> AsyncGenerator[T]:
-    """Yield what `source` has until it ends or `stop` is set, also while nothing comes."""
-    halt = asyncio.ensure_future(stop.wait())
-    step: asyncio.Future[T] | None = None
-    try:
-        while True:
-            step = asyncio.ensure_future(anext(source))
-            await asyncio.wait({step, halt}, return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                return
-            try:
-                yield step.result()
-            except StopAsyncIteration:
-                return
-    finally:
-        halt.cancel()
-        if step and not step.done():
-            step.cancel()
-        await asyncio.gather(halt, *([step] if step else []), return_exceptions=True)
-        await source.aclose()
