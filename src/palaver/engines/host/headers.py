@@ -50,6 +50,8 @@ def read_all(folder: Path) -> list[Header]:
     Raises UserError where there are none, one is damaged, or is a pickle under that name.
     """
     paths = sorted(folder.glob("*.safetensors"))
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder}", fix="name one that holds safetensors")
     if not paths:
         found = sorted(p.name for p in folder.iterdir() if p.suffix in _PICKLES)
         if found:
@@ -69,18 +71,18 @@ def read(path: Path) -> Header:
             length = int.from_bytes(begin, "little")
             if len(begin) < 8 or length > min(_LARGEST, size - 8):
                 raise _damaged(path, "its header does not fit into it")
-            entries = msgspec.json.decode(file.read(length), type=dict[str, dict[str, Any]])
+            entries = msgspec.json.decode(file.read(length), type=dict[str, Any])
     except OSError as error:
         raise UserError(f"{path} can't be read: {error.strerror}") from None
     except msgspec.DecodeError:
         raise _damaged(path, "its header is no JSON") from None
-    entries.pop("__metadata__", None)
+    entries.pop("__metadata__", None)  # MLX writes null where it has none
     room = size - 8 - length
     tensors = {name: _tensor(path, name, entry, room) for name, entry in entries.items()}
     return Header(path, 8 + length, tensors)
 
 
-def _tensor(path: Path, name: str, entry: dict[str, Any], room: int) -> Tensor:
+def _tensor(path: Path, name: str, entry: Any, room: int) -> Tensor:
     try:
         begin, end = entry["data_offsets"]
         tensor = Tensor(str(entry["dtype"]), tuple(entry["shape"]), end - begin)

@@ -1,0 +1,1 @@
+"""The engine `mlx`: mlx-lm's models, our loop; for Apple Silicon."""
