@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 
 from palaver.core.events import ParserEvent, ReasoningDelta, TextDelta
@@ -70,7 +71,7 @@ def blank_end(text: str, at: int) -> int:
     return match_end(_BLANK, text, at)
 
 
-class StepParser:
+class StepParser(ABC):
     """A parser as a chain of steps.
 
     A step reads `_text` from `_at` on, moves `_at` and may set the next `_step`. A step that
@@ -107,9 +108,9 @@ class StepParser:
             if self._at == at and self._step == step:
                 break
 
+    @abstractmethod
     def _end(self, rest: str) -> None:
         """Write `rest`, which no step took, and what steps hold back."""
-        raise NotImplementedError
 
     def _taken(self) -> list[ParserEvent]:
         out = self._out[:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Protocol
 
@@ -86,9 +87,9 @@ class DialectParser(ThinkParser):
                 return [event]
         return super().feed(text)
 
+    @abstractmethod
     def _reader(self, marker: str) -> Reader:
         """Make what reads behind `marker`."""
-        raise NotImplementedError
 
     def _think(self, text: str) -> None:
         super()._think(text)
@@ -118,8 +119,12 @@ class DialectParser(ThinkParser):
         if not bare:
             self._gaps += [text] if text else []
             return []
-        said = "".join(self._gaps) + bare if self._gaps else bare
-        self._gaps = [text[len(bare) :]] if len(bare) < len(text) else []
+        said = bare
+        if self._gaps:
+            said = "".join(self._gaps) + bare
+            self._gaps = []
+        if len(bare) < len(text):
+            self._gaps = [text[len(bare) :]]
         self._spoke = self._spoke or not said.isspace()
         return [TextDelta(said)]
 

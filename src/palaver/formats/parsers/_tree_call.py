@@ -11,13 +11,12 @@ from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers
 from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF
-from palaver.formats.parsers._typed import child, escaped, schema_kinds, typed
+from palaver.formats.parsers._typed import STRING, child, escaped, schema_kinds, typed
 
 _FAR = 512  # characters in which a tag must be complete
 _TAG = re.compile(r"<(/?)([^<>]*)>")
 _HEAD = re.compile(r"\s*[\"']?(?P<name>[^\"'<>]*)[\"']?\s*>")
 _DEEPEST = 100
-_STRING = frozenset({"string"})
 
 
 class _Frame:
@@ -110,7 +109,7 @@ class TreeCall(CallReader):
 
     def _open(self, tag: str) -> None:
         top = self._stack[-1]
-        if top.kinds == _STRING and len(self._stack) > 1:  # its text has begun already
+        if top.kinds == STRING and len(self._stack) > 1:  # its text has begun already
             self._add(self._mark + f"<{tag}>")
             return
         self._stray.extend(top.text)
@@ -126,12 +125,12 @@ class TreeCall(CallReader):
         key = None if top.close == "]" else tag
         frame = _Frame(tag, child(top.schema, key, self._root), self._root)
         self._stack.append(frame)
-        if frame.kinds == _STRING:
+        if frame.kinds == STRING:
             self._write.argue('"')
 
     def _add(self, text: str) -> None:
         top = self._stack[-1]
-        if top.kinds == _STRING and len(self._stack) > 1:
+        if top.kinds == STRING and len(self._stack) > 1:
             self._write.argue(escaped(text))
         elif top.close or len(self._stack) == 1:
             self._stray.append(text)
@@ -141,7 +140,7 @@ class TreeCall(CallReader):
     def _shut(self) -> str:
         """End the innermost tag; return its name."""
         frame = self._stack.pop()
-        if frame.kinds == _STRING:
+        if frame.kinds == STRING:
             self._write.argue('"')
         elif frame.close:
             self._write.argue(frame.close)

@@ -9,7 +9,7 @@ from typing import Any
 from palaver.core.tool import ToolSpec
 
 ANY = frozenset({"null", "integer", "number", "boolean", "object", "array", "string"})
-_STRING = frozenset({"string"})
+STRING = frozenset({"string"})
 _BOOLEAN = frozenset({"boolean"})
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
@@ -23,13 +23,8 @@ def kinds(tool: ToolSpec | None, key: str) -> frozenset[str]:
     properties = root.get("properties")
     schema = properties.get(key) if isinstance(properties, dict) else None
     if schema is None and properties and not root.get("additionalProperties"):
-        return _STRING
-    return _kinds(schema, root, 0)
-
-
-def schema_kinds(schema: Any, root: dict[str, Any]) -> frozenset[str]:
-    """Return the types of JSON that a schema within the schema `root` allows."""
-    return _kinds(schema, root, 0)
+        return STRING
+    return schema_kinds(schema, root)
 
 
 def child(schema: Any, key: str | None, root: dict[str, Any]) -> Any:
@@ -67,7 +62,8 @@ def _resolved(schema: Any, root: dict[str, Any]) -> Any:
     return found
 
 
-def _kinds(schema: Any, root: dict[str, Any], depth: int) -> frozenset[str]:
+def schema_kinds(schema: Any, root: dict[str, Any], depth: int = 0) -> frozenset[str]:
+    """Return the types of JSON that a schema within the schema `root` allows."""
     if not isinstance(schema, dict) or depth > 8:
         return ANY
     said = schema.get("type")
@@ -77,13 +73,13 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> frozenset[str]:
         known = frozenset(_NAMES.get(str(one).lower(), "string") for one in said)
         return known or ANY
     if options := _options(schema):
-        return frozenset().union(*(_kinds(one, root, depth + 1) for one in options))
+        return frozenset().union(*(schema_kinds(one, root, depth + 1) for one in options))
     if isinstance(schema.get("enum"), list):
         return frozenset(_kind(one) for one in schema["enum"]) or ANY
     if "const" in schema:
         return frozenset({_kind(schema["const"])})
     if (found := _resolved(schema, root)) is not schema:
-        return _kinds(found, root, depth + 1)
+        return schema_kinds(found, root, depth + 1)
     if "properties" in schema:
         return frozenset({"object"})
     return frozenset({"array"}) if "items" in schema else ANY
@@ -92,7 +88,7 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> frozenset[str]:
 def typed(raw: str, allowed: frozenset[str]) -> str:
     """Return `raw` as JSON text of one of the `allowed` types, else as a string."""
     text = raw.strip()
-    if allowed == _STRING or (not text and "string" in allowed):
+    if allowed == STRING or (not text and "string" in allowed):
         return json.dumps(raw, ensure_ascii=False)
     if text in ("null", "None") and (
         ("null" in allowed and allowed != ANY) or "string" not in allowed

@@ -12,12 +12,11 @@ from palaver.core.tool import ToolSpec
 from palaver.formats.parsers._base import Markers, match_end, starts
 from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF, problem
-from palaver.formats.parsers._typed import ANY, escaped, kinds, typed
+from palaver.formats.parsers._typed import ANY, STRING, escaped, kinds, typed
 
 _FAR = 512  # characters in which the tags that are looked for must be complete
 _CDATA = "<![CDATA["
 _CDATA_END = Markers("]]>")
-_STRING = frozenset({"string"})
 
 
 class Shape(NamedTuple):
@@ -88,11 +87,8 @@ class XmlCall(CallReader):
             self._write.name(name)
             self._step = self._between
             return found.end()
-        if (
-            last
-            or len(text) - at >= _FAR
-            or self._ends.cut(text, at)[0] < self._ends.cut(text, at)[1]
-        ):
+        end, behind = self._ends.cut(text, at)
+        if last or len(text) - at >= _FAR or end < behind:
             self._step = self._raw
         return at
 
@@ -133,10 +129,10 @@ class XmlCall(CallReader):
         said = groups.get("string")
         self._kinds = kinds(self._tool, key)
         if said is not None:
-            self._kinds = _STRING if said in ("true", "string") else ANY - _STRING
+            self._kinds = STRING if said in ("true", "string") else ANY - STRING
         comma = ", " if self._count else "{"
         self._write.argue(comma + json.dumps(key, ensure_ascii=False) + ": ")
-        if self._kinds == _STRING:
+        if self._kinds == STRING:
             self._write.argue('"')
         self._count += 1
         self._value = []
@@ -158,7 +154,7 @@ class XmlCall(CallReader):
             mark = text.find("<", from_here)
             if mark < 0:
                 self._add(text[at:])
-                self._flows = self._kinds == _STRING and not (self._fresh or self._line)
+                self._flows = self._kinds == STRING and not (self._fresh or self._line)
                 return len(text)
             if any(_begins(text, mark, close) for close in self._shape.closes):
                 found = self._shape.close.match(text, mark, mark + _FAR)
@@ -204,14 +200,14 @@ class XmlCall(CallReader):
             text = text.removesuffix("\n")
         if not text:
             return
-        if self._kinds == _STRING:
+        if self._kinds == STRING:
             self._write.argue(escaped(text))
         else:
             self._value.append(text)
 
     def _finish_value(self) -> None:
         self._flows = False
-        if self._kinds == _STRING:
+        if self._kinds == STRING:
             self._write.argue('"')
         else:
             self._write.argue(typed("".join(self._value), self._kinds))

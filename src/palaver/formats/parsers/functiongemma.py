@@ -6,8 +6,7 @@ Source: https://ai.google.dev/gemma/docs/functiongemma/formatting-and-best-pract
 from __future__ import annotations
 
 from palaver.formats.parsers._base import claim
-from palaver.formats.parsers._literal_call import Style
-from palaver.formats.parsers.gemma4 import _WORD, Gemma4Parser
+from palaver.formats.parsers.gemma4 import Gemma4Parser, gemma_style
 
 
 class FunctionGemmaParser(Gemma4Parser):
@@ -20,7 +19,7 @@ class FunctionGemmaParser(Gemma4Parser):
     OPENS = ("<start_function_call>",)
     DROPS = ("<end_function_call>", "<start_function_response>", "<end_of_turn>")
     END = "<end_function_call>"
-    STYLE = Style("{", ("<escape>", '"'), ("<escape>",), _WORD, "call:")
+    STYLE = gemma_style("<escape>")
 
 
 PARSER = FunctionGemmaParser

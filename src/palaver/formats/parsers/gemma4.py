@@ -16,6 +16,11 @@ from palaver.formats.parsers._literal_call import LiteralCall, Style
 _WORD = re.compile(r"[^\s\[\]{}:,<](?:[^\[\]{}:,<\n]*[^\s\[\]{}:,<])?")
 
 
+def gemma_style(quote: str) -> Style:
+    """Return how values are written whose texts stand in `quote` (or as JSON has them)."""
+    return Style("{", (quote, '"'), (quote,), _WORD, "call:")
+
+
 class Gemma4Parser(DialectParser):
     """Parts reasoning, text and calls."""
 
@@ -26,7 +31,7 @@ class Gemma4Parser(DialectParser):
     OPENS = ("<|tool_call>",)
     DROPS = ("<tool_call|>", "<|tool_response>", "<turn|>")
     END: ClassVar[str] = "<tool_call|>"
-    STYLE: ClassVar[Style] = Style("{", ('<|"|>', '"'), ('<|"|>',), _WORD, "call:")
+    STYLE: ClassVar[Style] = gemma_style('<|"|>')
 
     def _reader(self, marker: str) -> Reader:
         return CallList(self._one, begins="c", end=self.END)
