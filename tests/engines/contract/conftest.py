@@ -15,6 +15,8 @@ DATA = Path(__file__).parents[2] / "data"
 ENGINES = {
     "llama-cpp": DATA / "palaver-nano.gguf",
     "transformers": DATA / "palaver-nano",
+    "gpt-oss": DATA / "palaver-nano-gpt-oss",
+    "mlx": DATA / "palaver-nano",
 }
 
 
