@@ -17,7 +17,8 @@ class EngineInfo(Struct, frozen=True):
     `context` is the largest number of tokens in the cache. `fingerprint` names engine build,
     model file, adapters and KV types: saved states of another fingerprint are of no use here.
     `cut_back` is False where the cache can't be cut at any place (sliding window, recurrent);
-    `window` is then the tokens that windowed layers keep, 0 for a recurrent model.
+    `window` is then the tokens that windowed layers keep, 0 for a recurrent model. `grammars`: it
+    can hold replies to one.
     """
 
     name: str
@@ -29,6 +30,7 @@ class EngineInfo(Struct, frozen=True):
     kv_bytes_per_token: int
     weights_bytes: int
     window: int = 0
+    grammars: bool = False
 
 
 class Token(Struct, frozen=True):

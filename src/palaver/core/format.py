@@ -24,6 +24,16 @@ class Rendered(Struct, frozen=True):
     literal: tuple[tuple[int, int], ...] = ()
 
 
+class CallGrammar(Struct, frozen=True):
+    """What calls have to look like, as GBNF, from the control token `trigger` on, which begins one.
+
+    After the first call nothing but more calls may come.
+    """
+
+    text: str
+    trigger: str
+
+
 class Parser(Protocol):
     """Turns a reply's text, cut anywhere, into events. Never raises on what a model wrote.
 
@@ -68,6 +78,9 @@ class Format(Protocol):
 
     def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
         """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
+
+    def grammar(self, tools: Sequence[ToolSpec]) -> CallGrammar | None:
+        """Return what calls of these tools have to look like; None where that can't be said."""
 
     def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block).

@@ -6,7 +6,10 @@ from msgspec import Struct
 
 
 class Sampling(Struct, frozen=True, omit_defaults=True):
-    """Sampling settings. None means unset: the engine's or model's own default; 0 means 0."""
+    """Sampling settings. None means unset: the engine's or model's own default; 0 means 0.
+
+    `grammar` is GBNF. It holds from the beginning, or from a token on whose text is `trigger`.
+    """
 
     max_tokens: int | None = None
     temperature: float | None = None
@@ -20,6 +23,7 @@ class Sampling(Struct, frozen=True, omit_defaults=True):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     grammar: str | None = None
+    trigger: str | None = None
     json_schema: str | None = None
     logprobs: int | None = None
 

@@ -37,7 +37,7 @@ class Kind:
     well it runs a model, 0: not at all; the best one that is installed is taken. `needs` are
     modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
     can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
-    have several slots.
+    have several slots; `grammars`: hold replies to a grammar.
     """
 
     name: str
@@ -50,6 +50,7 @@ class Kind:
     hindered: Callable[[], str | None] = _nothing
     retunes: bool = False
     batches: bool = False
+    grammars: bool = False
 
     @property
     def missing(self) -> tuple[str, ...]:

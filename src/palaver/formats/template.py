@@ -10,7 +10,7 @@ from typing import Any
 
 from palaver.core import scan
 from palaver.core.errors import UserError
-from palaver.core.format import Parser, Rendered
+from palaver.core.format import CallGrammar, Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.formats import _capabilities
@@ -116,6 +116,12 @@ class TemplateFormat:
     def pieces(self, rendered: Rendered) -> list[tuple[str, bool]]:
         """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
         return pieces(rendered, self._control)
+
+    def grammar(self, tools: Sequence[ToolSpec]) -> CallGrammar | None:
+        """Return what calls have to look like, in dialects that can say it, behind one token."""
+        write = getattr(scan.load(PARSERS, self.dialect, "PARSER"), "grammar", None)
+        made: CallGrammar | None = write(tools) if write and tools else None
+        return made if made and made.trigger in self._control.texts else None
 
     def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
         """Make a parser for a reply to `prompt` (whose end may have opened a thinking block)."""

@@ -6,10 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from msgspec import structs
+
 from palaver.core.engine import Engine, Token
 from palaver.core.errors import EngineError
 from palaver.core.events import Event, Logprobs, MessageDone, Prefill, Raw
-from palaver.core.format import Parser
+from palaver.core.format import CallGrammar, Parser
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.messages import Stop
 from palaver.models.cache import Cache
@@ -33,6 +35,7 @@ class Answer:
     parts: ReplyParts = field(default_factory=ReplyParts)
     timings: Timings = field(default_factory=Timings)
     cancelled: bool = False
+    grammar: CallGrammar | None = None  # what its calls are held to
     _stop: Stop = "error"
     _read: int = 0
     _silent: tuple[int, ...] = ()  # the newest token, if it says nothing
@@ -87,7 +90,7 @@ class Answer:
         if self.show_raw and not self.raw:
             new = self.prompt.ids[self.prompt.kept :]
             yield Raw(await self.engine.tokenizer.decode(new), prompt=True)
-        tokens = self.engine.generate(self.prompt.ids, self.sampling)
+        tokens = self.engine.generate(self.prompt.ids, self._held())
         async with aclosing(tokens):
             async for token in tokens:
                 if token.prefill:
@@ -107,6 +110,13 @@ class Answer:
                     yield event
                 if token.stop:
                     self._stop = token.stop  # type: ignore[assignment]
+
+    def _held(self) -> Sampling:
+        """Return the sampling that holds calls to their grammar, unless the user has another."""
+        asked, grammar = self.sampling, self.grammar
+        if grammar is None or asked.grammar is not None or asked.json_schema is not None:
+            return asked
+        return structs.replace(asked, grammar=grammar.text, trigger=grammar.trigger)
 
     def _said(self, token: Token) -> list[Event]:
         """Parse a token's text. The end token's own text says only that the reply is over."""

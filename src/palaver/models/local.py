@@ -189,6 +189,7 @@ class LocalModel:
             answer = Answer(
                 *(self.cache, parser, prompt, sampling, self.format.ends, self.raw),
                 cancelled=self._cancelled,
+                grammar=self.format.grammar(tools) if self.engine.info.grammars else None,
             )
             if reply:
                 answer.go_on_from(reply)

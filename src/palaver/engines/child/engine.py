@@ -24,6 +24,7 @@ from palaver.engines.child.tokenizer import ChildTokenizer, adds_bos
 from palaver.engines.child.wire import EventStream, RefusedError, Wire
 from palaver.engines.registry import find
 
+_WORD = 1  # llama.cpp's COMMON_GRAMMAR_TRIGGER_TYPE_WORD; one token, as those of a trigger are
 _FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
 
 
@@ -271,6 +272,7 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         kv_bytes_per_token=model.kv_bytes_per_token,
         weights_bytes=model.weights_bytes,
         window=model.window,
+        grammars=find(options.engine).grammars,
     )
 
 
@@ -295,6 +297,9 @@ def _request(
     ):  # fmt: skip
         if (value := getattr(sampling, name)) is not None:
             body[name] = value
+    if sampling.grammar and sampling.trigger:
+        body["grammar_lazy"] = True
+        body["grammar_triggers"] = [{"type": _WORD, "value": sampling.trigger}]
     if sampling.logit_bias:
         body["logit_bias"] = [list(pair) for pair in sampling.logit_bias]
     if sampling.stop:

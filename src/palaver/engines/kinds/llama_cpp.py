@@ -15,4 +15,5 @@ ENGINE = Kind(
     needs=("xllamacpp",),
     retunes=True,
     batches=True,
+    grammars=True,
 )

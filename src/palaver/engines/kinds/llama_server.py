@@ -14,4 +14,5 @@ ENGINE = Kind(
     suits=_suits,
     retunes=True,
     batches=True,
+    grammars=True,
 )

@@ -90,6 +90,9 @@ class HarmonyFormat:
         """Cut a prompt into (text, special) for `Tokenizer.encode`; literal ranges stay text."""
         return pieces(rendered, self._control)
 
+    def grammar(self, _tools: Sequence[ToolSpec]) -> None:
+        """Nothing: a call begins within a header, with no token of its own."""
+
     def parser(self, prompt: str, tools: Sequence[ToolSpec] = ()) -> Parser:
         """Make a parser for a reply to `prompt`."""
         return HarmonyParser(opened=HarmonyParser.opened_by(prompt), tools=tools)

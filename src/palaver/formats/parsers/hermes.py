@@ -9,8 +9,12 @@ closing tag nearby a `<tool_call>` that no `{` follows is text, and at a reply's
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import ClassVar
 
+from palaver.core.format import CallGrammar
+from palaver.core.tool import ToolSpec
+from palaver.formats.gbnf import calls
 from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._call_list import CallList
 from palaver.formats.parsers._dialect import DialectParser, Reader
@@ -26,6 +30,12 @@ class HermesParser(DialectParser):
     TIGHT = True
     LIKELY = re.compile(rf"\{{|{_LIST.pattern}")
     CLOSE = "</tool_call>"
+
+    @classmethod
+    def grammar(cls, tools: Sequence[ToolSpec]) -> CallGrammar:
+        """Return what calls of these tools have to look like."""
+        begin = cls.OPENS[0]
+        return CallGrammar(calls(tools, begin, cls.CLOSE), begin)
 
     def _reader(self, marker: str) -> Reader:
         if _LIST.match(self._text, self._at):
