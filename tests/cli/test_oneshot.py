@@ -212,6 +212,23 @@ def test_doctor_names_a_broken_config(env, tmp_path):
     assert "'temperature'" in done.stdout
 
 
+READ_ONLY = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs none "$0" && mkdir "$0/data" "$0/state"'
+             ' && mount -o remount,ro "$0" && exec "$@"']  # fmt: skip
+
+
+def test_doctor_tells_a_read_only_disk_from_a_full_one(env, tmp_path):
+    home = env | {"PALAVER_HOME": str(tmp_path)}
+    command = [*READ_ONLY, str(tmp_path)]
+    if subprocess.run([*command, "true"], capture_output=True, timeout=10).returncode:
+        pytest.skip("no file system can be mounted here")
+    done = subprocess.run(
+        [*command, PALAVER, "doctor"], env=home, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 1
+    assert f"!! data       {tmp_path}/data: the disk is read-only" in done.stdout
+    assert "nearly full" not in done.stdout
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completions_name_every_subcommand(env, shell):
     done = run(env, "completions", shell)

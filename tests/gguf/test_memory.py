@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from tests.support.gguf import make_tiny
 from tests.support.shapes import experts, latent
 
 from palaver.core.errors import UserError
+from palaver.core.units import readable
 from palaver.engines.llama_cpp import memory
 from palaver.engines.llama_cpp.gguf import Gguf, read
 
@@ -105,14 +107,24 @@ def test_what_does_not_fit_names_the_context_that_does(model: Gguf) -> None:
     limit = 0.2
     with pytest.raises(UserError) as caught:
         memory.check(limit, model, 32768)
-    assert "0.2 GB" in caught.value.message
-    assert "weights" in caught.value.message
+    assert caught.value.message.endswith("; the limit is 200 MB")
+    assert re.search(
+        r"needs \d+ MB \(weights [\d.]+ [kM]B, cache [\d.]+ [kM]B", caught.value.message
+    )
     fits = memory.largest_context(model, int(limit * 1e9), 32768)
     assert fits % 256 == 0
     assert 0 < fits < 32768
     assert f"--context {fits}" in (caught.value.fix or "")
     assert memory.check(limit, model, fits).total <= limit * 1e9
     assert memory.estimate(model, fits + 256).total > limit * 1e9
+
+
+def test_sizes_are_written_in_units_that_fit() -> None:
+    sizes = (0, 999, 1234, 56_000, 3_456_000, 78_900_000, 999_400_000, 1_234_000_000, 70 * 10**9)
+    assert [readable(size) for size in sizes] == [
+        "0 bytes", "999 bytes", "1.23 kB", "56.0 kB", "3.46 MB", "78.9 MB", "999 MB", "1.23 GB",
+        "70.0 GB",
+    ]  # fmt: skip
 
 
 def test_a_model_that_never_fits_says_so(model: Gguf) -> None:

@@ -87,7 +87,7 @@ def test_a_killed_download_goes_on_in_the_next_process(hub: Hub, tmp_path: Path)
     try:
         assert child.stderr is not None
         for line in child.stderr:
-            if b"2.1 MB" in line or b"3.1 MB" in line:
+            if b"2.10 MB" in line or b"3.15 MB" in line:
                 break
     finally:
         child.send_signal(signal.SIGKILL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -14,8 +15,9 @@ import click
 from palaver import __version__
 from palaver.config import environment, paths, settings
 from palaver.core.errors import PalaverError
+from palaver.core.units import readable
 
-_GIB = 1 << 30
+_LITTLE = 10**9  # bytes free; a long conversation's saved state is some hundred MB
 _FIRST_SAFE_SQLITE = (3, 51, 3)  # before it, a write-ahead log can be reset and corrupt the file
 
 Finding = tuple[str, str, str | None]  # what, how it is, what to do (None: it is in order)
@@ -152,6 +154,7 @@ def _config() -> Iterator[Finding]:
 
 def _store() -> Iterator[Finding]:
     from palaver.sessions.store import Store
+    from palaver.terminal.words import plural
 
     path = paths.database()
     if not path.exists():
@@ -159,7 +162,8 @@ def _store() -> Iterator[Finding]:
         return
     with Store(path, readonly=True) as store:
         count = len(store.list_sessions())
-    yield "store", f"{path}: {count} sessions, {path.stat().st_size / _GIB:.2f} GiB", None
+    size = readable(path.stat().st_size)
+    yield "store", f"{path}: {plural(count, 'session')}, {size}", None
     if path.stat().st_mode & 0o077:
         yield "store", "others can read it", f"chmod 600 {path}"
 
@@ -176,12 +180,15 @@ def _terminal() -> Iterator[Finding]:
 def _disk() -> Iterator[Finding]:
     for name, folder in (("data", paths.data_dir()), ("state", paths.state_dir())):
         free = shutil.disk_usage(folder).free
-        fix = None if free > _GIB else f"free some room: {folder} is nearly full"
-        yield name, f"{folder}, {free / _GIB:.1f} GiB free", fix
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            yield name, f"{folder}: the disk is read-only", "set PALAVER_HOME to a folder elsewhere"
+            return
+        fix = None if free > _LITTLE else f"free some room: {folder} is nearly full"
+        yield name, f"{folder}, {readable(free)} free", fix
         if folder.stat().st_mode & 0o077:
             yield name, f"{folder} can be read by others", f"chmod 700 {folder}"
     saved = sum(p.stat().st_size for p in paths.kv_dir().glob("*.kv"))
-    yield "states", f"{saved / _GIB:.2f} GiB of saved states", None
+    yield "states", f"{readable(saved)} of saved states", None
 
 
 COMMAND = doctor

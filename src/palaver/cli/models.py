@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from palaver.core.units import readable
+
 if TYPE_CHECKING:
     from palaver.engines.llama_cpp.gguf import Gguf
 
@@ -32,7 +34,7 @@ def list_() -> None:
     from palaver.config.paths import models_dir
     from palaver.engines.hub import installed
 
-    rows = [(model.name, _size(model.bytes)) for model in installed(models_dir())]
+    rows = [(model.name, readable(model.bytes)) for model in installed(models_dir())]
     width = max([len(name) for name, _ in rows], default=0)
     for name, size in rows:
         _say(f"{name:<{width}}  {size:>9}")
@@ -56,7 +58,7 @@ def pull(name: str, endpoint: str | None) -> None:
     with _progress(name) as report:
         path = download(name, models_dir(), progress=report, endpoint=endpoint)
     model = read(path)
-    _say(f"{model.name}: {model.quantisation}, {_size(model.size)}, in {path}")
+    _say(f"{model.name}: {model.quantisation}, {readable(model.size)}, in {path}")
     _say(f"Chat with it: palaver chat {name}")
 
 
@@ -100,9 +102,9 @@ def remove(name: str, yes: bool) -> None:
     model = hub.find(name, models_dir())
     if not yes:
         said = visible(model.name, newlines=False)
-        click.confirm(f"Delete {said} ({_size(model.bytes)})?", abort=True, err=True)
+        click.confirm(f"Delete {said} ({readable(model.bytes)})?", abort=True, err=True)
     hub.remove(model.name, models_dir())
-    _say(f"Deleted {model.name}, {_size(model.bytes)}.")
+    _say(f"Deleted {model.name}, {readable(model.bytes)}.")
 
 
 def _say(text: str) -> None:
@@ -110,13 +112,6 @@ def _say(text: str) -> None:
     from palaver.terminal.escape import visible
 
     click.echo(visible(text, newlines=False))
-
-
-def _size(n: int) -> str:
-    for unit, width in (("GB", 10**9), ("MB", 10**6)):
-        if n >= width:
-            return f"{n / width:.1f} {unit}"
-    return f"{n / 1000:.1f} kB"
 
 
 def _facts(model: Gguf, fingerprint: str) -> Iterator[tuple[str, str]]:
@@ -135,7 +130,7 @@ def _facts(model: Gguf, fingerprint: str) -> Iterator[tuple[str, str]]:
     template = model.chat_template
     yield "name", model.name
     yield "file", str(model.path) + (f" and {len(model.files) - 1} more" * (len(model.files) > 1))
-    yield "size", _size(model.size)
+    yield "size", readable(model.size)
     yield "architecture", f"{model.architecture}, {model.layers} layers"
     yield "parameters", _count(model.parameters)
     yield "quantisation", model.quantisation
@@ -177,8 +172,8 @@ def _memory(model: Gguf) -> Iterator[str]:
     yield "memory, at most:"
     for n in [*contexts, min(model.context_length, _CONTEXTS[-1])]:
         need = estimate(model, n)
-        parts = f"weights {_size(need.weights)}, cache {_size(need.kv + need.checkpoints)}"
-        yield f"  {need.context:>9,} tokens  {_size(need.total):>9}  ({parts})"
+        parts = f"weights {readable(need.weights)}, cache {readable(need.kv + need.checkpoints)}"
+        yield f"  {need.context:>9,} tokens  {readable(need.total):>9}  ({parts})"
 
 
 @_models.command()
@@ -244,7 +239,7 @@ def _lines(name: str) -> Callable[[str, int, int], None]:
         if tenth > shown[what]:
             shown[what] = tenth
             verb = {"download": "downloaded", "verify": "checked"}[what]
-            click.echo(f"{name}: {verb} {_size(done)} of {_size(total)}", err=True)
+            click.echo(f"{name}: {verb} {readable(done)} of {readable(total)}", err=True)
 
     return report
 

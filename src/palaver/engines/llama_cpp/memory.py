@@ -23,6 +23,7 @@ from typing import Any
 from msgspec import Struct
 
 from palaver.core.errors import UserError
+from palaver.core.units import readable
 from palaver.engines.llama_cpp.attention import UNQUANTISED
 from palaver.engines.llama_cpp.gguf import Gguf
 from palaver.engines.llama_cpp.gguf_parse import per_layer
@@ -114,11 +115,11 @@ def check(limit_gb: float, model: Gguf, context: int, **settings: Any) -> Estima
     if need.total <= limit:
         return need
     fits = largest_context(model, limit, need.context, **settings)
-    parts = f"weights {_gb(need.weights)}, cache {_gb(need.kv + need.checkpoints)}, "
-    parts += f"buffers {_gb(need.compute + need.scores + need.process)}"
+    parts = f"weights {readable(need.weights)}, cache {readable(need.kv + need.checkpoints)}, "
+    parts += f"buffers {readable(need.compute + need.scores + need.process)}"
     reason = (
-        f"{model.path.name} with a context of {need.context:,} tokens needs {_gb(need.total)} GB "
-        f"({parts}); the limit is {limit_gb:g} GB"
+        f"{model.path.name} with a context of {need.context:,} tokens needs {readable(need.total)} "
+        f"({parts}); the limit is {readable(limit)}"
     )
     if fits:
         raise UserError(reason, fix=f"Use --context {fits}, which fits, or a larger limit.")
@@ -126,10 +127,6 @@ def check(limit_gb: float, model: Gguf, context: int, **settings: Any) -> Estima
         reason,
         fix="No context fits: use a smaller quantisation of the model, or a larger limit.",
     )
-
-
-def _gb(n: int) -> str:
-    return f"{n / 1e9:.2f}"
 
 
 def _check_kv_type(model: Gguf, kv_type: str) -> None:
