@@ -11,6 +11,7 @@ kills. Exits with 1 if anything was lost.
 
 from __future__ import annotations
 
+import argparse
 import os
 import random
 import re
@@ -205,19 +206,25 @@ def _within(painted: str, stored: str) -> bool:
     return all(letter in rest for letter in painted)
 
 
-def main() -> None:
-    """Run the trial."""
-    parser = arguments(__doc__, rounds=40, model=True)
+def asked_for(about: str | None) -> argparse.Namespace:
+    """Read the command line of a trial; `kills` is how many it asks for."""
+    parser = arguments(about or "", rounds=40, model=True)
     parser.add_argument("--full", action="store_true", help=f"{FULL} kills")
     parser.add_argument("--seed", type=int, default=random.randrange(2**31))
     asked = parser.parse_args()
+    asked.kills = FULL if asked.full else asked.rounds
+    return asked
+
+
+def main() -> None:
+    """Run the trial."""
+    asked = asked_for(__doc__)
     conditions()
-    kills = FULL if asked.full else asked.rounds
     with fresh_home() as home:
         trial = Trial(home, model_file(asked.model, "llama"), asked.seed)
-        for done in range(1, kills + 1):
+        for done in range(1, asked.kills + 1):
             trial.kill_once()
-            if done % 50 == 0 or done == kills:
+            if done % 50 == 0 or done == asked.kills:
                 print(f"seed {asked.seed}: {done} kills, {trial}", flush=True)
     sys.exit(1 if trial.lost or trial.stuck else 0)
 

@@ -25,7 +25,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePath
 
-from kill import paint
+from kill import asked_for, paint
 from palaver import demo
 from palaver.chat.calls import open_calls
 from palaver.chat.decide import AwaitUser, next_step
@@ -36,9 +36,8 @@ from palaver.core.messages import Message, ToolCall, ToolResult, user
 from palaver.sessions.store import Store
 from palaver.terminal.toolview import summary
 from palaver.tools.files import SCRATCH
-from support import PALAVER, Terminal, arguments, conditions, environment, fresh_home
+from support import PALAVER, Terminal, conditions, environment, fresh_home
 
-FULL = 2000
 _TOOLS = "python,shell,read_file,list_files,write_file,search_files"
 _EACH = 50  # kills in one home: what is read of a store after each kill grows
 _PATIENCE = 60.0
@@ -323,22 +322,18 @@ def _word(number: int) -> str:
 
 def main() -> None:
     """Run the trial."""
-    parser = arguments(__doc__, rounds=40, model=True)
-    parser.add_argument("--full", action="store_true", help=f"{FULL} kills")
-    parser.add_argument("--seed", type=int, default=random.randrange(2**31))
-    asked = parser.parse_args()
+    asked = asked_for(__doc__)
     conditions()
-    kills = FULL if asked.full else asked.rounds
     counts: Counter[str] = Counter()
-    for first in range(0, kills, _EACH):
+    for first in range(0, asked.kills, _EACH):
         with fresh_home() as home:
             trial = Trial(home, (asked.model or demo.path()).absolute(), asked.seed + first)
-            for _ in range(min(_EACH, kills - first)):
+            for _ in range(min(_EACH, asked.kills - first)):
                 trial.kill_once()
             trial.end()
         counts += trial.counts
         told = ", ".join(f"{counts[name]} {name}" for name in (*_SEEN, *_BAD))
-        print(f"seed {asked.seed}: {min(first + _EACH, kills)} kills: {told}", flush=True)
+        print(f"seed {asked.seed}: {min(first + _EACH, asked.kills)} kills: {told}", flush=True)
     sys.exit(1 if any(counts[name] for name in _BAD) else 0)
 
 
