@@ -24,7 +24,8 @@ from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
 from palaver.engines.registry import find
-from palaver.formats.template import TemplateFormat, check_dialect
+from palaver.formats import dialects
+from palaver.formats.template import TemplateFormat
 from palaver.launch import engine_options, kind_of, runs_here, speaks_chat, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -50,7 +51,7 @@ def check_model(settings: Settings) -> None:
     """
     from palaver.engines.llama_cpp.describe import describe
 
-    check_dialect(settings.dialect)
+    dialects.check(settings.dialect)
     if not runs_here(settings):
         return  # a server is asked when it is opened
     options = engine_options(settings)
@@ -108,7 +109,7 @@ async def open_local(
             fix="name a model of this machine with -m, and no endpoint",
         )
     try:
-        check_dialect(settings.dialect)
+        dialects.check(settings.dialect)
     except UserError:
         child.kill()
         raise

@@ -26,8 +26,9 @@ from palaver.core.messages import ToolCall
 from palaver.core.tool import ToolSpec
 from palaver.engines.llama_cpp.describe import describe
 from palaver.formats import testing
+from palaver.formats.dialects import ALIASES, PARSERS, find
 from palaver.formats.parsers._base import whole
-from palaver.formats.template import PARSERS, TemplateFormat, claimants
+from palaver.formats.template import TemplateFormat, claimants
 from palaver.launch import engine_options
 
 FULL = bool(os.environ.get("PALAVER_FULL"))
@@ -120,6 +121,13 @@ def test_a_user_chooses_the_dialect() -> None:
         TemplateFormat(template, dialect="Qwen3-Coder-XML")
 
 
+def test_what_others_call_them_is_known() -> None:
+    assert set(ALIASES.values()) <= set(NAMES)
+    assert find("Qwen3-Coder-XML") == find("qwen3_coder") == "qwen3_coder"
+    with pytest.raises(KeyError):
+        find("klingon")
+
+
 def test_the_choice_comes_from_flag_and_config() -> None:
     values = flags.read(["--dialect", "granite3"])
     assert values == {"dialect": "granite3"}
@@ -131,7 +139,7 @@ def test_the_choice_comes_from_flag_and_config() -> None:
     bare = msgspec.structs.replace(file, template=None)
     assert assemble.make_format(bare).replies == "plain (the template knows no tools)"
     assert assemble.make_format(bare, dialect="mistral").dialect == "mistral"
-    with pytest.raises(UserError, match="did you mean 'granite3'"):
+    with pytest.raises(UserError, match="did you mean 'hermes'"):
         assemble.check_model(Settings(model=str(NANO), dialect="granite4"))
 
 
@@ -160,7 +168,7 @@ def test_any_cut_gives_the_same(name: str) -> None:
 def test_any_cut_of_peers_replies() -> None:
     chance = random.Random(11)
     for row in peers():
-        made = scan.load(PARSERS, testing.dialect(row["format"]), "PARSER")
+        made = scan.load(PARSERS, find(row["format"]), "PARSER")
         text = row["model_output"]
         text = text[: chance.randrange(len(text) + 1)]
         at_once = joined(whole(made(), [text]))

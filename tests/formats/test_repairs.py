@@ -12,8 +12,8 @@ from palaver.core import scan
 from palaver.core.events import CallDelta, CallParsed
 from palaver.core.messages import ToolCall
 from palaver.core.tool import ToolSpec
+from palaver.formats.dialects import PARSERS
 from palaver.formats.parsers._base import whole
-from palaver.formats.template import PARSERS
 
 CITY = ToolSpec(
     "weather",

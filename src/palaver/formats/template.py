@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import datetime
-import difflib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
 from palaver.core import scan
-from palaver.core.errors import UserError
 from palaver.core.format import CallGrammar, Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
-from palaver.formats import _capabilities
+from palaver.formats import _capabilities, dialects
 from palaver.formats._dicts import Change, WriteCalls, message_dicts, tool_dict
 from palaver.formats._program import Program
 from palaver.formats._spans import spans
 from palaver.formats._tokens import ControlTokens
 from palaver.formats._track import Tracker
+from palaver.formats.dialects import PARSERS
 from palaver.formats.parsers.think import ThinkParser
 from palaver.formats.tokens import pieces
-
-PARSERS = "palaver.formats.parsers"
 
 
 def claimants(template: str) -> list[str]:
@@ -33,17 +30,6 @@ def claimants(template: str) -> list[str]:
         if claims(template):
             found.append(name)
     return found
-
-
-def check_dialect(name: str | None) -> None:
-    """Raise UserError, with the nearest names, where there is no dialect `name`."""
-    known = scan.names(PARSERS)
-    if name is not None and name not in known:
-        near = difflib.get_close_matches(name.lower().replace("-", "_"), known, 3)
-        hint = f"did you mean {' or '.join(map(repr, near))}?" if near else ""
-        raise UserError(
-            f"there is no dialect {name!r}", fix=hint or f"take one of {', '.join(known)}"
-        )
 
 
 class TemplateFormat:
@@ -66,7 +52,7 @@ class TemplateFormat:
         templates that write how long a model is to think (`reasoning_effort`). Nothing is
         compiled before it is needed. Raises UserError for a dialect that there is not.
         """
-        check_dialect(dialect)
+        dialects.check(dialect)
         self._dialect = dialect
         self.effort = effort
         self.name = "template"
