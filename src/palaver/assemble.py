@@ -20,6 +20,7 @@ from palaver.core.format import Format
 from palaver.core.generation import Sampling
 from palaver.core.log import CallStarted, Notice, Row
 from palaver.core.model import Opened
+from palaver.core.tool import Tool
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
@@ -247,6 +248,22 @@ def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
     return sandbox.open_sandbox(policy, environment=environment.everything(), kind=kind)
 
 
+def open_box(
+    tools: Sequence[Tool],
+    root: Path,
+    guard: Guard | None = None,
+    sandbox: OpenSandbox | None = None,
+    hooks: Hooks | None = None,
+) -> Box:
+    """Put tools together with what is around their calls; `hooks` run in the folder `root`."""
+    if hooks is None:
+        return Box(tools, guard, sandbox)
+    from palaver.tools.hooks import HookedBox
+
+    everything = environment.everything()
+    return HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
+
+
 def workshop(
     settings: Settings,
     model: Opened | None,
@@ -260,12 +277,7 @@ def workshop(
     Raises UserError for a tool that can't be had.
     """
     tools = chosen.tools(settings.tools, knows=model.info.tools) if model else []
-    box = Box(tools, guard, sandbox)
-    if hooks:
-        from palaver.tools.hooks import HookedBox
-
-        everything = environment.everything()
-        box = HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
+    box = open_box(tools, root, guard, sandbox, hooks)
     context = model.info.context if model else None
     return Workshop(box, root, settings.max_tool_rounds, context)
 

@@ -33,7 +33,7 @@ from palaver.launch import model_name
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
 from palaver.tools.function import as_tool
-from palaver.tools.toolbox import Box, different
+from palaver.tools.toolbox import different
 
 T = TypeVar("T")
 
@@ -44,9 +44,9 @@ class Chatbot:
 
     `model` is what `palaver -m` takes; None is the tiny model that ships. Other keywords are
     settings (`palaver config show` lists them). `tools` are functions (`palaver.tool` says what
-    they need), or names of palaver's own; they run unasked. With `save` the conversation is
-    kept in the user's store, where `palaver --resume` finds it. Raises UserError, EngineError,
-    StoreError.
+    they need), or names of palaver's own; they run unasked, between the hooks of the user's
+    config. With `save` the conversation is kept in the user's store, where `palaver --resume`
+    finds it. Raises UserError, EngineError, StoreError.
     """
 
     def __init__(
@@ -63,7 +63,8 @@ class Chatbot:
         self._root = Path.cwd()
         runs = any(tool.spec.name in chosen.PROGRAMS for tool in made)
         self._sandbox = assemble.open_sandbox(self._root) if runs else None
-        self._tools = Box(different(made), None, self._sandbox)
+        hooks = assemble.open_hooks()
+        self._tools = assemble.open_box(different(made), self._root, None, self._sandbox, hooks)
         self._front: Front | None = None  # of the turn under way
         self._settings = settings.load(model=model, **given)
         self._vault = Vault(keep=save)

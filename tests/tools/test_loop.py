@@ -128,6 +128,19 @@ def test_leaving_the_loop_of_a_chatbot_ends_its_tool(place, monkeypatch):
         assert bot.user_turn("hello")
 
 
+def test_hooks_see_the_calls_of_a_chatbot(tmp_path, place, monkeypatch):
+    monkeypatch.setenv("PALAVER_TEMPERATURE", "0")
+    monkeypatch.chdir(place)
+    config = tmp_path / "home" / "config" / "config.toml"
+    config.parent.mkdir(parents=True)
+    config.write_text("[hooks]\nbefore = [\"echo 'not today' >&2; exit 1\"]\n")
+    with Chatbot(tools=["read_file"], threads=1) as bot:
+        bot.user_turn("read notes.txt")
+        (result,) = [m.parts[0] for m in bot.messages if m.role == "tool"]
+    assert result.failed
+    assert result.text.endswith("says no: not today")
+
+
 def test_which_tools_are_on(tmp_path, place):
     async def run() -> None:
         async with talking(tmp_path) as (model, _log):

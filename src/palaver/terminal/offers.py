@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 from palaver.chat.calls import calls_of
-from palaver.chat.decide import Ask, AwaitUser, Generate, RunTools, next_step
+from palaver.chat.decide import Ask, Refuse, RunTools, next_step
 from palaver.chat.work import STOPPED, Worker
 from palaver.core.events import StateChanged
 from palaver.core.generation import Generation
@@ -56,14 +56,16 @@ async def _run(chat: Controller, lines: Sequence[str], _model: Model) -> None:
     for line in lines:
         log = _Aside(chat, line)
         worker = Worker(log, shop, front)
-        while not isinstance(step := next_step(log.rows, shop.rules), AwaitUser | Generate):
+        while log.result is None:
+            await worker.prepare(log.rows)
+            step = next_step(log.rows, shop.rules)
             if front.halt.is_set():
                 await worker.close(STOPPED)
             elif isinstance(step, Ask):
                 await worker.ask(step)
             elif isinstance(step, RunTools):
                 await worker.run(step)
-            else:
+            elif isinstance(step, Refuse):
                 await worker.refuse(step)
         result = log.result
         await own.share(
@@ -84,10 +86,9 @@ class _Aside:
         self._add(Message("assistant", (call,), "end"))
 
     @property
-    def result(self) -> ToolResult:
-        """What the call gave."""
+    def result(self) -> ToolResult | None:
+        """What the call gave; None as long as it has not ended."""
         (call,) = calls_of(self.rows)[-1]
-        assert call.result is not None  # the loop ends with one
         return call.result
 
     def _add(self, entry: Entry) -> Row:

@@ -93,7 +93,8 @@ class Tooling:
 
     def programs(self) -> Workshop:
         """Return the shell alone, whichever tools are on: for what an answer proposes."""
-        box = toolbox.Box(toolbox.load(["shell"]), self.guard, self._open_sandbox())
+        tools, sandbox = toolbox.load(["shell"]), self._open_sandbox()
+        box = assemble.open_box(tools, self._root, self.guard, sandbox, self._hooks)
         return Workshop(box, self._root, context=self.shop.context)
 
     def _open_sandbox(self) -> OpenSandbox:
