@@ -1,6 +1,8 @@
 """Start-up: `--version` and `--help`, and from exec to a prompt that echoes keys.
 
-    python benchmarks/startup.py [--model X.gguf] [--rounds N] [--llm PATH] [--codex PATH]
+    python benchmarks/startup.py [--model X.gguf] [--rounds N] [--torch] [--llm PATH] [--codex PATH]
+
+`--torch` compares starts that name the engine transformers with those that name llama-cpp.
 
 Peers: `python -c pass`; a bare prompt_toolkit PromptSession; `llm chat` and `codex`, where their
 paths are given. A prompt counts when the emulator shows it; "echo" is the time from then until a
@@ -17,6 +19,7 @@ from pathlib import Path
 from support import (
     PALAVER,
     PROMPT,
+    ROOT,
     Terminal,
     arguments,
     conditions,
@@ -38,10 +41,14 @@ def main() -> None:
     parser = arguments(__doc__, rounds=11, model=True)
     parser.add_argument("--llm", type=Path, help="the llm command, in a venv of its own")
     parser.add_argument("--codex", type=Path, help="the codex command")
+    parser.add_argument("--torch", action="store_true", help="engines named: torch or llama.cpp")
     asked = parser.parse_args()
     conditions()
     with fresh_home() as home:
         env = environment(home)
+        if asked.torch:
+            engines(env, asked.rounds)
+            return
         commands(env, asked.rounds)
         prompts(env, asked.rounds, model_file(asked.model), asked.llm, asked.codex)
 
@@ -81,6 +88,30 @@ def prompts(
         runs["llm chat"] = ([str(llm), "chat"], "> ")
     if codex:
         runs["codex"] = ([str(codex)], "\N{SINGLE RIGHT-POINTING ANGLE QUOTATION MARK}")
+    seen = _times(env, rounds, runs)
+    for what, pick in (("prompt drawn", _drawn), ("first key echoed", _echoed)):
+        _print(what, {name: [pick(x) for x in values] for name, values in seen.items()})
+
+
+def engines(env: dict[str, str], rounds: int) -> None:
+    """Time the prompt with a torch engine named against llama.cpp named."""
+    data = ROOT / "tests" / "data"
+    given = {"llama-cpp": data / "palaver-nano.gguf", "transformers": data / "palaver-nano"}
+    runs = {
+        name: ([PALAVER, "-e", name, "-m", str(model)], PROMPT) for name, model in given.items()
+    }
+    seen = _times(env, rounds, runs)
+    for what, pick in (("prompt drawn", _drawn), ("first key echoed", _echoed)):
+        llama, torch = ([pick(x) for x in seen[name]] for name in given)
+        ratio = ratios(torch, llama)
+        said = verdict(statistics.median(ratio), most=1.03)
+        print(f"{what}, transformers / llama-cpp: {spread(ratio)} {said}")
+
+
+def _times(
+    env: dict[str, str], rounds: int, runs: dict[str, tuple[list[str], str]]
+) -> dict[str, list[tuple[float, float]]]:
+    """Start each in turns; return the seconds to the prompt and to the first key echoed."""
     seen: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, (argv, start) in runs.items():
@@ -92,8 +123,7 @@ def prompts(
                 terminal.kill()
             if number:  # the first round warms the caches
                 seen[name].append((drawn, drawn + echo))
-    for what, pick in (("prompt drawn", _drawn), ("first key echoed", _echoed)):
-        _print(what, {name: [pick(x) for x in values] for name, values in seen.items()})
+    return seen
 
 
 def _drawn(times: tuple[float, float]) -> float:
