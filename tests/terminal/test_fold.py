@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 from tests.support.terminal import Terminal
 
 from palaver.terminal import command, width
-from palaver.terminal.fold import folded
+from palaver.terminal.fold import folded, folded_table
 
 
 def test_the_last_column_goes_on_below_itself():
-    assert folded("/undo [n]  Take back the newest turn.", 24) == (
+    assert folded_table("/undo [n]  Take back the newest turn.", 24) == (
         "/undo [n]  Take back the\n           newest turn."
     )
-    assert folded("/undo [n]  Take back the newest turn.", 20) == (
+    assert folded_table("/undo [n]  Take back the newest turn.", 20) == (
         "/undo [n]\n    Take back the\n    newest turn."
     )
-    assert folded("        a  b c d e", 12) == "        a\n    b c d e"
+    assert folded_table("        a  b c d e", 12) == "        a\n    b c d e"
 
 
 def test_prose_keeps_its_indent_and_a_long_word_stays_whole():
@@ -33,12 +33,18 @@ def test_prose_keeps_its_indent_and_a_long_word_stays_whole():
 
 
 def test_wide_characters_are_counted():
-    assert folded("  1  日本語のとても長い題", 14) == "  1  日本語の\n     とても長\n     い題"
+    assert (
+        folded_table("  1  日本語のとても長い題", 14) == "  1  日本語の\n     とても長\n     い題"
+    )
 
 
 @given(st.text("ab日 \n.", max_size=80), st.integers(4, 40))
 def test_nothing_is_lost_and_no_row_is_too_long(text, columns):
-    rows = folded(text, columns)
+    for rows in (folded(text, columns), folded_table(text, columns)):
+        _all_there(rows, text, columns)
+
+
+def _all_there(rows, text, columns):
     assert re.sub(r"\s", "", rows) == re.sub(r"\s", "", text)
     for row in rows.split("\n"):
         words = re.split(r" +", row.strip(" "))

@@ -15,9 +15,7 @@ _STEP = "    "
 def folded(text: str, columns: int, first: str = "", rest: str = "") -> str:
     """Return `text` in rows of at most `columns` cells; a word that is longer stays whole.
 
-    Where a line has columns, rows that go on begin below the last one; where that leaves less
-    than half of the row, the last column stands below the others. `first` and `rest` stand
-    before the first row of all, and before the others.
+    `first` and `rest` stand before the first row of all, and before the others.
     """
     rows: list[str] = []
     for line in text.split("\n"):
@@ -25,19 +23,31 @@ def folded(text: str, columns: int, first: str = "", rest: str = "") -> str:
     return "\n".join(rows)
 
 
+def folded_table(text: str, columns: int) -> str:
+    """Return lines that have columns, two blanks or more apart, in rows as `folded` does.
+
+    Rows that go on begin below the last column; where that leaves less than half of the row, the
+    last column stands below the others.
+    """
+    return "\n".join(row for line in text.split("\n") for row in _line(line, columns))
+
+
+def _line(line: str, columns: int) -> list[str]:
+    found = None if width.most(line) <= columns else _COLUMNS.match(line)
+    if found is None:
+        return _rows(line, columns, "", "")
+    left, last = width.most(found[1]), line[found.end() :]
+    if 2 * left <= columns:
+        return _wrapped(last, columns, found[1], " " * left)
+    return _line(found[1].rstrip(" "), columns) + _wrapped(last, columns, _STEP, _STEP)
+
+
 def _rows(line: str, columns: int, first: str, rest: str) -> list[str]:
     if width.most(first + line) <= columns:
         return [first + line]
-    found = _COLUMNS.match(line)
-    if found is None:
-        indent = _INDENT.match(line)[0]  # type: ignore[index]  # it matches everything
-        indent = indent if 2 * len(indent) <= columns else _STEP
-        return _wrapped(line.lstrip(" "), columns, first + indent, rest + indent)
-    left = width.most(found[1])
-    if 2 * left <= columns:
-        return _wrapped(line[found.end() :], columns, first + found[1], rest + " " * left)
-    above = _rows(found[1].rstrip(" "), columns, first, rest)
-    return above + _wrapped(line[found.end() :], columns, rest + _STEP, rest + _STEP)
+    indent = _INDENT.match(line)[0]  # type: ignore[index]  # it matches everything
+    indent = indent if 2 * len(indent) <= columns else _STEP
+    return _wrapped(line.lstrip(" "), columns, first + indent, rest + indent)
 
 
 def _wrapped(text: str, columns: int, first: str, rest: str) -> list[str]:

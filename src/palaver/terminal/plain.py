@@ -32,7 +32,7 @@ from palaver.terminal import consent, lines
 from palaver.terminal.command import Leave
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import Escaper, visible
-from palaver.terminal.fold import folded
+from palaver.terminal.fold import folded, folded_table
 from palaver.terminal.status import header
 from palaver.terminal.stdin import Lines
 from palaver.terminal.toolview import tool_line
@@ -57,7 +57,7 @@ class PlainScreen:
 
     def note(self, text: str) -> None:
         """Write to stderr, so that a pipe holds the answers alone."""
-        self._tell(_folded(text) if self._told else text)
+        self._tell(folded(text, _columns()) if self._told else text)
 
     def advise(self, what: str, how: str) -> None:
         """Write where things stand, to stderr."""
@@ -77,7 +77,7 @@ class PlainScreen:
     def page(self, text: str) -> None:
         """Write a longer text."""
         text = text.rstrip("\n")
-        self._write(f"{_folded(text) if self._terminal else text}\n")
+        self._write(f"{folded_table(text, _columns()) if self._terminal else text}\n")
 
     def recap(self, text: str) -> None:
         """Write what was said before to stderr: a pipe holds what is said from now on."""
@@ -198,8 +198,8 @@ class PlainScreen:
         self._last = text[-1]
 
 
-def _folded(text: str) -> str:
-    return folded(text, max(2, shutil.get_terminal_size().columns - 1))
+def _columns() -> int:
+    return max(2, shutil.get_terminal_size().columns - 1)
 
 
 def run_plain(settings: Settings, flags: dict[str, Any], waiting: Any) -> int:

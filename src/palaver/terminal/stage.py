@@ -82,7 +82,9 @@ class Stage:
 
     def page(self, text: str) -> None:
         """Write a longer text."""
-        self._write(self._folded(text.rstrip("\n")))
+        from palaver.terminal.fold import folded_table
+
+        self._write(folded_table(text.rstrip("\n"), self._columns()))
 
     def recap(self, text: str) -> None:
         """Write the end of the conversation that is gone on with."""
@@ -261,7 +263,7 @@ class Stage:
         return self._drawn[1]
 
     def _rows(self) -> list[str]:
-        columns = max(2, self._canvas.columns - 1)
+        columns = self._columns()
         rows = self._dimmed(self._head).split("\n") if self._head else []
         if self._answering and self._view:
             rows += self._view.tail()
@@ -327,12 +329,15 @@ class Stage:
         return self._styled("2", self._folded(text))
 
     def _folded(self, text: str, first: str = "", rest: str = "") -> str:
-        columns = max(2, self._canvas.columns - 1)
+        columns = self._columns()
         if not first and text.isascii() and all(len(x) <= columns for x in text.split("\n")):
             return text  # as the header mostly: before the prompt is drawn, nothing is loaded
         from palaver.terminal.fold import folded
 
         return folded(text, columns, first, rest)
+
+    def _columns(self) -> int:
+        return max(2, self._canvas.columns - 1)
 
     def _styled(self, code: str, text: str) -> str:
         if not self.color:
