@@ -36,7 +36,11 @@ class Serving:
         self._changed = threading.Condition()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port = int(self.wait_for(r"listening on http://[^ ]*:(\d+)")[1])
+        try:
+            self.port = int(self.wait_for(r"listening on http://[^ ]*:(\d+)")[1])
+        except BaseException:
+            self.close()
+            raise
 
     def _read(self) -> None:
         assert self.process.stderr

@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
-from palaver.server import chat
-from palaver.server.errors import ApiError, error_response, json_response
+from palaver.server import about, chat, completions
+from palaver.server.errors import ApiError, error_response
 from palaver.server.service import Service
 
+ROUTES = [
+    Route("/v1/chat/completions", chat.completions, methods=["POST"]),
+    Route("/v1/completions", completions.completions, methods=["POST"]),
+    Route("/v1/models", about.models),
+    Route("/v1/models/{model:path}/info", about.model_info),
+    Route("/v1/models/{model:path}", about.model),
+    Route("/tokenize", about.tokenize, methods=["POST"]),
+    Route("/detokenize", about.detokenize, methods=["POST"]),
+    Route("/health", about.health),
+    Route("/healthz", about.health),
+    Route("/metrics", about.metrics),
+]
 
-async def models(request: Request) -> Response:
-    """List the models: the one that is served."""
-    return json_response({"object": "list", "data": [_model(request.app.state.service)]})
+
+_PATHS = {route.endpoint: route.path for route in ROUTES}
 
 
-def _model(service: Service) -> dict[str, object]:
-    return {
-        "id": service.name,
-        "object": "model",
-        "created": service.created,
-        "owned_by": "palaver",
-    }
-
-
-async def health(request: Request) -> Response:
-    """Say whether requests are served."""
-    state = request.app.state.service.state
-    return json_response({"status": state}, 200 if state == "ready" else 503)
+def route_of(scope: Scope) -> str:
+    """Return the route that a request took, for counts and logs."""
+    endpoint = scope.get("endpoint")
+    return _PATHS.get(endpoint, "other") if endpoint else "other"
 
 
 async def _refused(request: Request, error: Exception) -> Response:
@@ -46,15 +49,14 @@ async def _no_route(request: Request, error: Exception) -> Response:
     return made
 
 
+async def _gone(request: Request, error: Exception) -> Response:
+    """Answer nobody: the client left before it had said what it wants."""
+    return Response(status_code=400)
+
+
 def make_app(service: Service) -> Starlette:
     """Make the application of a service."""
-    routes = [
-        Route("/v1/chat/completions", chat.completions, methods=["POST"]),
-        Route("/v1/models", models),
-        Route("/health", health),
-    ]
-    app = Starlette(
-        routes=routes, exception_handlers={ApiError: _refused, HTTPException: _no_route}
-    )
+    handlers = {ApiError: _refused, HTTPException: _no_route, ClientDisconnect: _gone}
+    app = Starlette(routes=ROUTES, exception_handlers=handlers)
     app.state.service = service
     return app

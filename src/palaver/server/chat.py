@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -22,7 +22,7 @@ from palaver.core.events import (
 from palaver.core.log import Row, visible
 from palaver.core.tool import ToolSpec
 from palaver.server import asked, body, calls, said
-from palaver.server.asked import ChatRequest, ToolChoice
+from palaver.server.asked import ChatRequest, InMessage, ToolChoice
 from palaver.server.errors import ApiError
 from palaver.server.messages import to_messages, window
 from palaver.server.replies import Stream, Whole
@@ -34,13 +34,12 @@ async def completions(request: Request) -> Response:
     service: Service = request.app.state.service
     given = await body.read(request, ChatRequest)
     service.check_name(given.model)
-    chat = Chat(service, given, request.client.host if request.client else "")
+    chat = Chat(service, given, request.state.client)
     return Stream(chat.chunks()) if given.stream else Whole(chat.whole())
 
 
 def wanted(service: Service, given: ChatRequest) -> Wanted:
     """Return what the model is to do. Raises ApiError."""
-    messages = window(to_messages(given.messages), service.limits.max_context)
     logprobs = max(1, given.top_logprobs or 0) if given.logprobs else None
     sampling = asked.sampling(
         given,
@@ -53,13 +52,19 @@ def wanted(service: Service, given: ChatRequest) -> Wanted:
     tools, forced = _tools(given)
     schema = given.response_format.schema() if given.response_format else None
     return Wanted(
-        visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)]),
+        as_rows(service, given.messages),
         msgspec.structs.replace(sampling, json_schema=schema),
         tools,
         forced,
         given.parallel_tool_calls is False,
         effort(given.reasoning_effort),
     )
+
+
+def as_rows(service: Service, given: Sequence[InMessage]) -> list[Row]:
+    """Return a client's messages as a log. Raises ApiError."""
+    messages = window(to_messages(given), service.limits.max_context)
+    return visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)])
 
 
 def _tools(given: ChatRequest) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:

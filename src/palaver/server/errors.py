@@ -46,13 +46,17 @@ class ApiError(Exception):
         return {"error": inner}
 
 
-def as_api_error(error: PalaverError) -> ApiError:
-    """Say an error of ours to a client: what they asked for is wrong, or the engine failed."""
+def as_api_error(error: PalaverError, param: str | None = None) -> ApiError:
+    """Say an error of ours to a client: what they asked for is wrong, or the engine failed.
+
+    `param` is the field that is wrong if it is the client's fault.
+    """
     if isinstance(error, EngineError):
         code = "engine_died" if error.died else "engine_failed"
         return ApiError(error.message, status=503, code=code, retry_after=1)
-    status = 400 if isinstance(error, UserError) else 503
-    return ApiError(error.message, status=status)
+    if isinstance(error, UserError):
+        return ApiError(f"{param}: {error.message}" if param else error.message, param=param)
+    return ApiError(error.message, status=503)
 
 
 def json_response(

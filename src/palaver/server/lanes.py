@@ -86,6 +86,14 @@ class Lanes:
         finally:
             self._forget(mine)
 
+    def refuse(self, error: Exception) -> None:
+        """End all that wait with an error."""
+        waiting = [one for queue in self._waiting.values() for one in queue]
+        self._waiting.clear()
+        for one in waiting:
+            if not one.lane.done():
+                one.lane.set_exception(error)
+
     def _turn_away(self, client: str) -> None:
         """Make room by ending the newest request of who has most waiting, or refuse this one."""
         most = max(self._waiting, key=lambda name: len(self._waiting[name]), default=client)

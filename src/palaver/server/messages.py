@@ -62,7 +62,7 @@ def _assistant(one: InMessage, text: str, where: str) -> Message:
         parts.append(ToolCall(call.id, call.function.name, call.function.arguments))
     if not parts and one.content is None:
         raise ApiError(
-            f"{where}: an assistant's message has content or tool_calls", param=f"{where}.content"
+            f"{where}.content is missing, and so are tool_calls", param=f"{where}.content"
         )
     return Message("assistant", tuple(parts), "end")
 

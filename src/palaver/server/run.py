@@ -7,22 +7,30 @@ import contextlib
 import datetime
 import signal
 import socket
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from palaver import assemble, launch
 from palaver.config.settings import Settings
-from palaver.core.errors import PalaverError, UserError
+from palaver.core.errors import UserError
 from palaver.core.format import Format
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.slot import Slot
 from palaver.models.cache import Cache
-from palaver.server.app import make_app
+from palaver.server.app import make_app, route_of
+from palaver.server.guard import Guard, Policy
+from palaver.server.keys import Keys
 from palaver.server.lanes import Lanes
 from palaver.server.service import Served, Service
+
+_HEAD_SECONDS = 20.0  # for a request's line and headers
+_IDLE_SECONDS = 60  # between the requests of a connection
+_HEAD_BYTES = 32 << 10
+_CONNECTIONS = 1024
 
 
 class _Server(uvicorn.Server):
@@ -32,6 +40,32 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
         yield
+
+
+class _Protocol(H11Protocol):
+    """A connection that is closed where no request comes, or too many are open."""
+
+    _late: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for a request."""
+        super().connection_made(transport)
+        self._late = self.loop.call_later(_HEAD_SECONDS, transport.close)
+        if len(self.connections) > _CONNECTIONS:
+            transport.abort()
+
+    def handle_events(self) -> None:
+        """Stop waiting once a request is there."""
+        super().handle_events()
+        if self.cycle is not None and self._late:
+            self._late.cancel()
+            self._late = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        if self._late:
+            self._late.cancel()
+        super().connection_lost(exc)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -46,50 +80,77 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    settings: Settings, service: Service, listening: socket.socket, *, slots: int, drain: float
+    settings: Settings,
+    service: Service,
+    policy: Policy,
+    listening: socket.socket,
+    say: Callable[[str], None],
+    *,
+    slots: int,
+    drain: float,
+    quiet: bool = False,
 ) -> None:
-    """Serve until SIGTERM or Ctrl-C. Raises UserError, EngineError where the model can't load."""
-    config = uvicorn.Config(
-        make_app(service),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http="h11",
-        ws="none",
-        lifespan="off",
-        h11_max_incomplete_event_size=32 << 10,
-        timeout_graceful_shutdown=int(drain) + 5,
-    )
-    server = _Server(config)
+    """Serve until SIGTERM or Ctrl-C. Raises UserError, EngineError where the model can't load.
+
+    Then answers under way have `drain` seconds to end. `say` gets lines for the owner, among them
+    one for each request, unless `quiet`.
+    """
+
+    def log(line: str) -> None:
+        if not quiet:
+            now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
+            say(f"{now} {line}")
+
+    app = Guard(make_app(service), policy, Keys.usual(), service.metrics, log, route_of)
+    server = _Server(_config(app, drain))
     loop = asyncio.get_running_loop()
 
     def end() -> None:
+        if service.state == "draining":  # asked twice
+            service.cut_off()
+            return
         service.state = "draining"
         server.should_exit = True
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
-    failure: list[PalaverError] = []
+        loop.call_later(drain, service.cut_off)
+        say(f"palaver ends; answers under way have {drain:g} seconds")
 
     async def load() -> None:
         try:
             service.opened(await _open(settings, slots, service.limits.queue))
-            _say(f"palaver serves {service.name}")
-        except PalaverError as error:
-            failure.append(error)
-            end()
+            say(f"palaver serves {service.name}")
+        except BaseException:
+            server.should_exit = True
+            raise
 
-    loading = asyncio.create_task(load())
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end)
     host, port = listening.getsockname()[:2]
-    _say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+    say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
+    loading = asyncio.create_task(load())
     try:
         await server.serve(sockets=[listening])
     finally:
         loading.cancel()
         await asyncio.wait([loading])
         await service.close()
-    if failure:
-        raise failure[0]
+    if not loading.cancelled():
+        loading.result()
+
+
+def _config(app: Guard, drain: float) -> uvicorn.Config:
+    given: dict[str, Any] = {
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": False,
+        "http": _Protocol,
+        "ws": "none",
+        "lifespan": "off",
+        "h11_max_incomplete_event_size": _HEAD_BYTES,
+        "timeout_keep_alive": _IDLE_SECONDS,
+        "timeout_graceful_shutdown": int(drain) + 5,
+    }
+    return uvicorn.Config(app, **given)
 
 
 async def _open(settings: Settings, slots: int, queue: int) -> Served:
@@ -106,8 +167,3 @@ async def _open(settings: Settings, slots: int, queue: int) -> Served:
         return assemble.make_format(engine.file, day, settings.dialect, effort)
 
     return Served(engine, Lanes(caches, queue), make_format)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

@@ -12,10 +12,10 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from palaver.core.errors import PalaverError
+from palaver.core.errors import EngineError, PalaverError
 from palaver.core.events import CallDelta, CallParsed, Event, MessageDone, TextDelta
-from palaver.core.format import Format, Rendered
-from palaver.core.generation import Sampling
+from palaver.core.format import Format, Parser, Rendered
+from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.log import Row
 from palaver.core.messages import Message, ToolCall
 from palaver.core.tool import ToolSpec
@@ -24,7 +24,8 @@ from palaver.models.local import LocalModel
 from palaver.models.prompt import Prompt
 from palaver.server import calls
 from palaver.server.errors import ApiError, as_api_error
-from palaver.server.lanes import Lanes
+from palaver.server.lanes import Lane, Lanes
+from palaver.server.metrics import Metrics
 
 State = Literal["loading", "ready", "draining"]
 MakeFormat = Callable[[datetime.date, str | None], Format]
@@ -74,24 +75,49 @@ class Service:
         self.limits = limits
         self.usual = usual
         self.state: State = "loading"
-        self.created = int(time.time())
+        self.began = time.time()
+        self.metrics = Metrics()
         self._served: Served | None = None
         self._models: dict[tuple[datetime.date, str | None], list[LocalModel]] = {}
         self._answering: set[LocalModel] = set()
+        self._starting = asyncio.Lock()
 
     def opened(self, served: Served) -> None:
         """Serve a model that was loaded."""
         self._served = served
-        self.state = "ready"
+        if self.state == "loading":
+            self.state = "ready"
+
+    @property
+    def lanes(self) -> Lanes | None:
+        """The lanes, None while the model loads."""
+        return self._served.lanes if self._served else None
 
     @property
     def served(self) -> Served:
         """The model. Raises ApiError while it loads, and once the server ends."""
+        if self.state == "draining":
+            raise _ending()
         if self._served is None:
             raise ApiError("the model is loading", status=503, code="loading", retry_after=1)
-        if self.state == "draining":
-            raise ApiError("the server is ending", status=503, code="draining", retry_after=5)
         return self._served
+
+    async def alive(self) -> Served:
+        """Return the model with an engine that runs: one that died is started again.
+
+        Raises ApiError as `served`, and where it can't be started.
+        """
+        served = self.served
+        async with self._starting:
+            if not served.engine.alive:
+                self.metrics.restarts += 1
+                for lane in served.lanes.lanes:
+                    lane.cache.forget()
+                try:
+                    await served.engine.restart()
+                except PalaverError as error:
+                    raise as_api_error(error) from error
+        return served
 
     def check_name(self, name: str | None) -> None:
         """Raise ApiError where a client asks for another model than is served."""
@@ -103,9 +129,9 @@ class Service:
                 code="model_not_found",
             )
 
-    def models(self, effort: str | None) -> list[LocalModel]:
+    async def models(self, effort: str | None = None) -> list[LocalModel]:
         """Return the model for each lane, with a format that knows today and the effort."""
-        served = self.served
+        served = await self.alive()
         key = datetime.date.today(), effort
         if key not in self._models:
             if len(self._models) == _FORMATS:
@@ -115,71 +141,138 @@ class Service:
             self._models[key] = [LocalModel(c.engine, fmt, c.states, c) for c in caches]
         return self._models[key]
 
+    async def raw_prompt(self, given: str | list[int]) -> Prompt:
+        """Make a prompt of text, in which control tokens count as such, or of ids.
+
+        Raises ApiError.
+        """
+        if not isinstance(given, str):
+            return Prompt(await self.decode(given, "prompt"), tuple(given))
+        tokenizer = (await self.alive()).engine.tokenizer
+        try:
+            ids = await tokenizer.encode(given, special=True)
+            if tokenizer.bos_id is not None and ids[:1] != [tokenizer.bos_id]:
+                ids = [tokenizer.bos_id, *ids]
+        except EngineError as error:
+            raise as_api_error(error) from error
+        if not ids:
+            raise ApiError("prompt: it is empty", param="prompt")
+        return Prompt(given, tuple(ids))
+
+    async def decode(self, ids: list[int], param: str) -> str:
+        """Return the text of ids. Raises ApiError, where the model has no such token, too."""
+        engine = (await self.alive()).engine
+        try:
+            return await engine.tokenizer.decode(ids)
+        except EngineError as error:
+            if error.died:
+                raise as_api_error(error) from error
+            raise ApiError(f"{param}: the model has no token of such an id", param=param) from error
+
+    async def go_on(
+        self, client: str, prompt: Prompt, sampling: Sampling, parser: Parser
+    ) -> AsyncGenerator[Event]:
+        """Go on with a prompt as it stands, once it is the client's turn. Raises ApiError."""
+        models = await self.models()
+        self.check_room(len(prompt.ids), "prompt")
+        if sampling.max_tokens == 0:  # an engine would read the prompt, and say one token at least
+            nothing = Generation(
+                *("", self.name),
+                added=prompt.ids,
+                sampling=sampling,
+                timings=Timings(prefilled=len(prompt.ids)),
+            )
+            yield MessageDone(Message("assistant", (), "length"), nothing)
+            return
+        async with (
+            self.served.lanes.take(client, prompt.ids) as lane,
+            aclosing(self._run(lane, models, prompt, sampling, parser)) as events,
+        ):
+            async for event in events:
+                yield event
+
     async def answer(self, client: str, wanted: Wanted) -> AsyncGenerator[Event]:
         """Answer a log, once it is the client's turn. Raises ApiError."""
+        models = await self.models(wanted.effort)
+        sampling = wanted.sampling
         try:
-            models = self.models(wanted.effort)
+            prompt = await models[0].prompt(wanted.rows, wanted.tools)
             if wanted.forced:
-                prompt, sampling = await self._forced(models[0], wanted)
+                prompt = await self._begun_call(models[0], prompt, wanted)
+                schema = calls.call_schema(wanted.forced)
+                sampling = msgspec.structs.replace(sampling, json_schema=schema)
+        except PalaverError as error:
+            raise as_api_error(error, "messages") from error
+        self.check_room(len(prompt.ids), "messages")
+        parser = calls.ForcedCall() if wanted.forced else None
+        async with self.served.lanes.take(client, prompt.ids) as lane:
+            if wanted.tools and not wanted.forced and sampling.json_schema:
+                answer = self._call_or_json(lane, models, prompt, sampling, wanted)
             else:
-                prompt = await models[0].prompt(wanted.rows, wanted.tools)
-                sampling = wanted.sampling
-            self.check_room(len(prompt.ids), "messages")
-            either = wanted.tools and not wanted.forced and sampling.json_schema
-            answer = self._call_or_json if either else self._run
-            async with (
-                self.served.lanes.take(client, prompt.ids) as lane,
-                aclosing(answer(models[lane.number], prompt, wanted, sampling)) as events,
-            ):
+                answer = self._run(lane, models, prompt, sampling, parser, wanted)
+            async with aclosing(answer) as events:
                 async for event in events:
                     yield event
-        except PalaverError as error:
-            raise as_api_error(error) from error
 
-    async def _forced(self, model: LocalModel, wanted: Wanted) -> tuple[Prompt, Sampling]:
-        """Make a prompt that ends where the JSON of a call begins."""
-        prompt = await model.prompt(wanted.rows, wanted.tools)
+    async def _begun_call(self, model: LocalModel, prompt: Prompt, wanted: Wanted) -> Prompt:
+        """Make the prompt end where the JSON of a call begins."""
         messages = [row.entry for row in wanted.rows if isinstance(row.entry, Message)]
         begun = calls.opener(model.format, messages, wanted.tools)
         ids = (*prompt.ids, *await model.encode(Rendered(begun)))
-        prompt = msgspec.structs.replace(prompt, text=prompt.text + begun, ids=ids)
-        schema = calls.call_schema(wanted.forced)
-        return prompt, msgspec.structs.replace(wanted.sampling, json_schema=schema)
+        return msgspec.structs.replace(prompt, text=prompt.text + begun, ids=ids)
 
     async def _call_or_json(
-        self, model: LocalModel, prompt: Prompt, wanted: Wanted, sampling: Sampling
+        self,
+        lane: Lane,
+        models: list[LocalModel],
+        prompt: Prompt,
+        sampling: Sampling,
+        wanted: Wanted,
     ) -> AsyncGenerator[Event]:
         """Let the model call; where it begins to say something, let it say that as JSON."""
         free, called = msgspec.structs.replace(sampling, json_schema=None), False
-        async with aclosing(self._run(model, prompt, wanted, free)) as events:
+        async with aclosing(self._run(lane, models, prompt, free, None, wanted)) as events:
             async for event in events:
                 called = called or isinstance(event, CallDelta)
                 if not called and isinstance(event, TextDelta | MessageDone):
                     break
                 yield event
         if not called:
-            async with aclosing(self._run(model, prompt, wanted, sampling)) as events:
+            answer = self._run(lane, models, prompt, sampling, None, wanted)
+            async with aclosing(answer) as events:
                 async for event in events:
                     yield event
 
     async def _run(
-        self, model: LocalModel, prompt: Prompt, wanted: Wanted, sampling: Sampling
+        self,
+        lane: Lane,
+        models: list[LocalModel],
+        prompt: Prompt,
+        sampling: Sampling,
+        parser: Parser | None,
+        wanted: Wanted | None = None,
     ) -> AsyncGenerator[Event]:
-        over = asyncio.get_running_loop().call_later(self.limits.seconds, model.cancel)
-        parser = calls.ForcedCall() if wanted.forced else None
+        """Answer a prompt in a lane. Raises ApiError."""
+        model = models[lane.number]
+        tools, one_call = (wanted.tools, wanted.one_call) if wanted else ((), False)
         enough = False
+        await self.alive()
+        over = asyncio.get_running_loop().call_later(self.limits.seconds, model.cancel)
         self._answering.add(model)
         try:
-            answer = model.answer(prompt, wanted.tools, sampling, parser=parser)
-            async with aclosing(answer) as events:
+            async with aclosing(model.answer(prompt, tools, sampling, parser=parser)) as events:
                 async for event in events:
                     if isinstance(event, MessageDone):
+                        self.metrics.answered(event)
                         yield _one_call(event) if enough else self._ended(event)
                     elif not enough:
                         yield event
-                    if isinstance(event, CallParsed) and wanted.one_call:
+                    if isinstance(event, CallParsed) and one_call:
                         enough = True
                         model.cancel()
+        except PalaverError as error:
+            param = None if sampling.json_schema is None else "response_format"
+            raise as_api_error(error, "tools" if param and parser else param) from error
         finally:
             over.cancel()
             self._answering.discard(model)
@@ -189,7 +282,7 @@ class Service:
         if done.message.stop != "cancelled":
             return done
         if self.state == "draining":
-            raise ApiError("the server is ending", status=503, code="draining", retry_after=5)
+            raise _ending()
         message = msgspec.structs.replace(done.message, stop="length")
         return msgspec.structs.replace(done, message=message)
 
@@ -198,13 +291,16 @@ class Service:
         context = self.served.engine.info.context
         if tokens >= context:
             raise ApiError(
-                f"{param}: they take {tokens} tokens, the context holds {context}",
+                f"{param}: {tokens} tokens, which is more than the context of {context} holds",
                 param=param,
                 code="context_length_exceeded",
             )
 
     def cut_off(self) -> None:
-        """End all answers under way."""
+        """End all answers under way, and all that wait."""
+        self.state = "draining"
+        if self._served:
+            self._served.lanes.refuse(_ending())
         for model in list(self._answering):
             model.cancel()
 
@@ -212,6 +308,10 @@ class Service:
         """End the engine."""
         if self._served:
             await asyncio.shield(self._served.engine.close())
+
+
+def _ending() -> ApiError:
+    return ApiError("the server is ending", status=503, code="draining", retry_after=5)
 
 
 def _one_call(done: MessageDone) -> MessageDone:
