@@ -213,6 +213,19 @@ async def test_the_last_session_is_one_that_was_answered(tmp_path):
     await store.close()
 
 
+@in_loop
+async def test_another_session_gets_another_sandbox(tmp_path, monkeypatch):
+    async with chatting(tmp_path, monkeypatch, tools="python") as chat:
+        await handle(chat, "hello")
+        before = chat.tooling.sandbox
+        assert before is not None
+        await handle(chat, "/fork")
+        assert chat.tooling.sandbox is before
+        await handle(chat, "/resume 1")
+        await handle(chat, "/tools")
+        assert chat.tooling.sandbox not in (before, None)
+
+
 def test_reading_says_how_far_it_is_and_how_long_it_takes():
     view = AnswerView(lambda: 100, color=False)
     view.begin("reading", 0.1)

@@ -47,7 +47,7 @@ class Tooling:
         self._shop: tuple[object, Workshop] | None = None
         self._root = self.folder = self.left = Path.cwd()  # of tools; of the user's own commands
         self._sandboxed = not chat.flags.get("no_sandbox")
-        self._sandbox: OpenSandbox | None = None
+        self.sandbox: OpenSandbox | None = None
         self._guard: Guard | None = None
         self._hooks: Hooks | None = None
         self._heard = 0  # the session that the guard knows
@@ -86,7 +86,7 @@ class Tooling:
             if not set(chosen.PROGRAMS).isdisjoint(wanted):
                 self._open_sandbox()
             shop = assemble.workshop(
-                chat.settings, chat.model, self._root, self.guard, self._sandbox, self._hooks
+                chat.settings, chat.model, self._root, self.guard, self.sandbox, self._hooks
             )
             self._shop = known, shop
         return self._shop[1]
@@ -98,10 +98,10 @@ class Tooling:
         return Workshop(box, self._root, context=self.shop.context)
 
     def _open_sandbox(self) -> OpenSandbox:
-        if self._sandbox is None:
+        if self.sandbox is None:
             kind: Kind = "auto" if self._sandboxed else "none"
-            self._sandbox = assemble.open_sandbox(self._root, kind=kind)
-        return self._sandbox
+            self.sandbox = assemble.open_sandbox(self._root, kind=kind)
+        return self.sandbox
 
     @property
     def root(self) -> Path:
@@ -110,16 +110,20 @@ class Tooling:
 
     async def move(self, root: Path) -> None:
         """Let tools work in another folder, by the rules that hold there; what ran is ended."""
-        await self.close()
-        self._sandbox = self._shop = None
+        await self.forget()
         self._root = self.folder = root
         self._heard = 0
         self.open()
 
+    async def forget(self) -> None:
+        """End what ran for a session: its variables are no other's business."""
+        await self.close()
+        self.sandbox = self._shop = None
+
     async def close(self) -> None:
         """End what tools still run."""
-        if self._sandbox:
-            await self._sandbox.close()
+        if self.sandbox:
+            await self.sandbox.close()
 
     @property
     def specs(self) -> tuple[ToolSpec, ...]:
@@ -130,8 +134,8 @@ class Tooling:
         """Say what holds the tools in their place, for the user."""
         lines = [f"folder: {visible(str(self._root), newlines=False)}"]
         lines.append(f"consent: {self.guard.preset}, a turn uses tools {self.shop.rounds} times")
-        if self._sandbox:
-            lines.append(f"programs run in: {self._sandbox.describe()}")
+        if self.sandbox:
+            lines.append(f"programs run in: {self.sandbox.describe()}")
         return lines
 
     async def turn(self, model: Opened, *, again: bool = False) -> None:

@@ -14,6 +14,7 @@ async def run(chat: Controller, argument: str) -> None:
     number = await number_of(store, argument or "last", other_than=chat.conversation.session)
     conversation, recovered = await Conversation.resume(store, number)
     await chat.switch(conversation)
+    await chat.tooling.forget()
     chat.show_resumed(recovered)
 
 
