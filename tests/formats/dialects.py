@@ -51,7 +51,7 @@ PIECES = {
         ),
         *('<|open|>argument key="b" type="number"<|sep|>', "<|close|>call<|sep|>"),
     ],
-    "functionary_v32": ["f\n", "all\n", *_OBJECT],
+    "functionary_v32": ["f\n", "all\n", "python\n", *_OBJECT],
     "lfm2": [*_PYTHON, *_OBJECT],
     "longcat": [p.replace("<", "<longcat_").replace("<longcat_/", "</longcat_") for p in _PAIRS]
     + _OBJECT,

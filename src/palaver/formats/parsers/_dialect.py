@@ -231,7 +231,7 @@ class DialectParser(ThinkParser):
             self._reader(self._tag.lstrip()).cut_off(rest)
         elif self._step == self._tagged:
             tag = self._tag.lstrip()
-            lone = not rest and tag[-1] in "[>]" and tag not in self.BARE
+            lone = not rest and tag.endswith(("[", ">", "]")) and tag not in self.BARE
             self._say("" if lone else self._tag + "".join(self._gaps) + rest)
         elif self._step == self._body:
             for mark in self.DROPS:

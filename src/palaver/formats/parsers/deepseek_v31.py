@@ -14,13 +14,18 @@ from palaver.formats.parsers._dialect import DialectParser, Reader
 _SEP = re.compile(re.escape("<｜tool▁sep｜>") + r"|(?=\{)")  # the models leave it out at times
 _END = "<｜tool▁call▁end｜>"
 FENCE = re.compile(r"\s*(?:```(?:json)?)?\s*")  # V3's; these models write it now and then
+# R1's distillations spell the section's marker with other tokens, as llama.cpp found
+_SPELT = ("tool_calls_begin", "tool calls begin", r"tool\_calls\_begin", "tool▁calls")
 
 
 class DeepseekV31Parser(DialectParser):
     """Parts reasoning, text and calls."""
 
     OPENS = ("<｜tool▁call▁begin｜>",)
-    SECTION = (("<｜tool▁calls▁begin｜>",), ("<｜tool▁calls▁end｜>",))
+    SECTION = (
+        tuple(f"<｜{name}｜>" for name in ("tool▁calls▁begin", *_SPELT)),
+        ("<｜tool▁calls▁end｜>",),
+    )
     DROPS = (
         "<｜tool▁output▁begin｜>",
         "<｜tool▁output▁end｜>",

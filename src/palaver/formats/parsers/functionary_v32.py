@@ -30,15 +30,9 @@ class FunctionaryV32Parser(DialectParser):
     UNLIKELY = re.compile(r"[^A-Za-z_]|[\w.-]+[^\w.\n-]|(?!all\n|python\n)[\w.-]+\n\s*[^{\s]")
 
     def __init__(self, *, opened: bool = False, tools: Sequence[ToolSpec] = ()) -> None:
-        """`opened`: the prompt has written `>>>` already."""
+        """`opened` says nothing: a reply may begin with a name, or with `>>>` before it."""
         super().__init__(tools=tools)
-        if opened:
-            self._step = self._tagged
-
-    @classmethod
-    def opened_by(cls, prompt: str) -> bool:
-        """Say whether a prompt ends where a name is expected."""
-        return prompt.endswith(_OPEN)
+        self._step = self._tagged
 
     def _reads(self) -> None:
         if self._call is None and self._text.startswith(_ALL, self._at):
