@@ -99,12 +99,12 @@ def test_temperature_zero_is_greedy_and_unset_is_not(engine):
 
 
 def test_zero_of_a_setting_is_sent_and_unset_is_not():
-    from palaver.engines.child.engine import _request
+    from palaver.engines.child.native import request
 
     names = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed")
     names += ("presence_penalty", "frequency_penalty")
-    unset = _request([1], Sampling(), [], 0)
-    zero = _request([1], Sampling(max_tokens=0, **dict.fromkeys(names, 0)), [], 0)
+    unset = request([1], Sampling(), [], 0)
+    zero = request([1], Sampling(max_tokens=0, **dict.fromkeys(names, 0)), [], 0)
     assert not any(name in unset for name in names)
     assert all(zero[name] == 0 for name in names)
     assert (unset["n_predict"], zero["n_predict"]) == (-1, 0)

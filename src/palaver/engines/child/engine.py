@@ -16,44 +16,14 @@ import msgspec
 
 from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
-from palaver.core.generation import Sampling, Timings
+from palaver.core.generation import Sampling
+from palaver.engines.child import native
 from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.child.process import Child, Progress
 from palaver.engines.child.threads import allowed, free_cores
 from palaver.engines.child.tokenizer import ChildTokenizer, adds_bos
 from palaver.engines.child.wire import EventStream, RefusedError, Wire
 from palaver.engines.registry import find
-
-_WORD = 1  # llama.cpp's COMMON_GRAMMAR_TRIGGER_TYPE_WORD; one token, as those of a trigger are
-_FINAL = ["timings", "stop_type", "stopping_word", "tokens_predicted", "stop"]
-
-
-class _Progress(msgspec.Struct):
-    total: int
-    cache: int
-    processed: int
-
-
-class _Timings(msgspec.Struct):
-    cache_n: int = 0
-    prompt_n: int = 0
-    prompt_ms: float = 0.0
-    predicted_n: int = 0
-    predicted_ms: float = 0.0
-
-
-class _Chunk(msgspec.Struct):
-    content: str = ""
-    tokens: list[int] = []
-    stop_type: str | None = None
-    stopping_word: str = ""
-    timings: _Timings | None = None
-    prompt_progress: _Progress | None = None
-    completion_probabilities: list[dict[str, object]] = []
-    error: dict[str, object] | None = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
 
 
 class ChildEngine:
@@ -120,7 +90,7 @@ class ChildEngine:
 
         Closing the iterator ends the generation, as `cancel` does.
         """
-        body = _request(prompt, sampling, self._preserved, slot)
+        body = native.request(prompt, sampling, self._preserved, slot)
         schema = sampling.json_schema
         unknown = schema is not None and schema not in self._followed
         if unknown:  # one at a time: what the log says of a schema is said of this one
@@ -148,7 +118,7 @@ class ChildEngine:
 
         It says so in its log alone, a moment later, and goes on without the constraint.
         """
-        tries = 1 if _begins_json(said) else 20
+        tries = 1 if native.begins_json(said) else 20
         for left in reversed(range(tries)):
             for line in self._child.log_since(logged).splitlines():
                 _, found, reason = line.partition("llg error: ")
@@ -161,29 +131,35 @@ class ChildEngine:
         began = time.perf_counter()
         first = 0.0
         seen = Token()
+        async with contextlib.aclosing(self._chunks(stream)) as chunks:
+            async for chunk in chunks:
+                if chunk.stop_type is not None:
+                    yield native.last(chunk, first - began if first else 0.0)
+                    return
+                if chunk.prompt_progress:
+                    p = chunk.prompt_progress
+                    yield Token(prefill=(p.processed, p.total, p.cache))
+                    continue
+                first = first or time.perf_counter()
+                seen = native.token(chunk, seen)
+                yield seen
+        if not stream.aborted:
+            raise await self._broken(None)
+        yield native.cut(seen, first - began if first else 0.0)
+
+    async def _chunks(self, stream: EventStream) -> AsyncGenerator[native.Chunk]:
+        """Yield a stream's chunks; raises what the engine refused, or how it failed."""
         try:
             async with contextlib.aclosing(stream.events()) as events:
                 async for data in events:
-                    chunk = _decode(data)
+                    chunk = native.decode(data)
                     if chunk.error:
                         raise RefusedError(int(str(chunk.error.get("code", 500))), chunk.error)
-                    if chunk.stop_type is not None:
-                        yield _last(chunk, first - began if first else 0.0)
-                        return
-                    if chunk.prompt_progress:
-                        p = chunk.prompt_progress
-                        yield Token(prefill=(p.processed, p.total, p.cache))
-                        continue
-                    first = first or time.perf_counter()
-                    seen = _token(chunk, seen)
-                    yield seen
+                    yield chunk
         except RefusedError as error:
-            raise _refusal(error) from None
+            raise native.refusal(error) from None
         except (OSError, msgspec.DecodeError) as error:
             raise await self._broken(error) from error
-        if not stream.aborted:
-            raise await self._broken(None)
-        yield _cut(seen, first - began if first else 0.0)
 
     def cancel(self, slot: int = 0) -> None:
         """End the generation under way; its iterator then yields a last Token, "cancelled"."""
@@ -199,7 +175,7 @@ class ChildEngine:
 
     async def prefill(self, prompt: Sequence[int], slot: int = 0) -> AsyncGenerator[Token]:
         """Read `prompt` into the cache without answering; yields progress and one last Token."""
-        body = _request(prompt, Sampling(max_tokens=0), self._preserved, slot)
+        body = native.request(prompt, Sampling(max_tokens=0), self._preserved, slot)
         async with contextlib.aclosing(self._tokens(self._begin(slot, body))) as tokens:
             async for token in tokens:
                 if token.prefill or token.stop:
@@ -274,102 +250,3 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         window=model.window,
         grammars=find(options.engine).grammars,
     )
-
-
-def _request(
-    prompt: Sequence[int], sampling: Sampling, preserved: list[str], slot: int
-) -> dict[str, object]:
-    body: dict[str, object] = {
-        "prompt": list(prompt),
-        "stream": True,
-        "return_tokens": True,
-        "timings_per_token": True,
-        "return_progress": True,
-        "cache_prompt": True,
-        "id_slot": slot,
-        "preserved_tokens": preserved,
-        "response_fields": _FINAL,
-        "n_predict": -1 if sampling.max_tokens is None else sampling.max_tokens,
-    }
-    for name in (
-        "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "presence_penalty",
-        "frequency_penalty", "seed", "grammar",
-    ):  # fmt: skip
-        if (value := getattr(sampling, name)) is not None:
-            body[name] = value
-    if sampling.grammar and sampling.trigger:
-        body["grammar_lazy"] = True
-        body["grammar_triggers"] = [{"type": _WORD, "value": sampling.trigger}]
-    if sampling.logit_bias:
-        body["logit_bias"] = [list(pair) for pair in sampling.logit_bias]
-    if sampling.stop:
-        body["stop"] = list(sampling.stop)
-    if sampling.json_schema is not None:
-        body["json_schema"] = _schema(sampling.json_schema)
-    if sampling.logprobs:
-        body["n_probs"] = sampling.logprobs
-    return body
-
-
-def _begins_json(said: str) -> bool:
-    """Say whether a text could be JSON, going by its first character."""
-    return said.lstrip()[:1] in set('{["-0123456789tfn')
-
-
-def _schema(text: str) -> dict[str, Any]:
-    """Read a schema; ask for compact JSON, because where any white space is allowed a weak model
-    writes nothing else (the option is llguidance's)."""
-    try:
-        schema = msgspec.json.decode(text, type=dict[str, Any])
-    except msgspec.DecodeError as error:
-        raise UserError(f"the JSON Schema is no JSON object: {error}") from None
-    return schema | {"x-guidance": {"whitespace_flexible": False}}
-
-
-def _timings(t: _Timings, ttft: float) -> Timings:
-    return Timings(
-        reused=t.cache_n,
-        prefilled=t.prompt_n,
-        prefill_seconds=t.prompt_ms / 1e3,
-        decoded=t.predicted_n,
-        decode_seconds=t.predicted_ms / 1e3,
-        ttft=ttft,
-    )
-
-
-def _token(chunk: _Chunk, seen: Token) -> Token:
-    return Token(
-        text=chunk.content,
-        ids=tuple(chunk.tokens),
-        count=chunk.timings.predicted_n if chunk.timings else seen.count + len(chunk.tokens),
-        timings=_timings(chunk.timings, 0.0) if chunk.timings else None,
-        logprobs=tuple(chunk.completion_probabilities),
-    )
-
-
-def _last(chunk: _Chunk, ttft: float) -> Token:
-    t = chunk.timings or _Timings()
-    return Token(
-        text=chunk.content,
-        ids=tuple(chunk.tokens),
-        count=t.predicted_n,
-        stop="length" if chunk.stop_type == "limit" else "end",
-        timings=_timings(t, ttft),
-    )
-
-
-def _cut(seen: Token, ttft: float) -> Token:
-    timings = msgspec.structs.replace(seen.timings, ttft=ttft) if seen.timings else Timings()
-    return Token(count=seen.count, stop="cancelled", timings=timings)
-
-
-def _refusal(error: RefusedError) -> EngineError | UserError:
-    if error.kind == "exceed_context_size_error":
-        asked, room = error.details.get("n_prompt_tokens"), error.details.get("n_ctx")
-        return UserError(
-            f"the prompt takes {asked} tokens, the context holds {room}",
-            fix="shorten it with /trim, or start with a larger --context",
-        )
-    if error.status == 400:
-        return UserError(f"the engine refused the request: {error.message}")
-    return EngineError(f"the engine failed: {error.message}")
