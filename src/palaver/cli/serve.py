@@ -16,10 +16,11 @@ from palaver.cli.flags import SAMPLING
 from palaver.core.errors import UserError
 
 _SAMPLING = tuple(name for name in SAMPLING if name != "max_tokens")
+_PAGE = ("system", "tools", "max_tool_rounds", "consent", "no_sandbox", "no_save")
 
 
 @click.group("serve", invoke_without_command=True)
-@flags(*ENGINE, *_SAMPLING)
+@flags(*ENGINE, *_SAMPLING, *_PAGE)
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=8090, show_default=True, type=click.IntRange(0, 65535),
               help="Port; 0 takes a free one.")  # fmt: skip
@@ -40,6 +41,8 @@ _SAMPLING = tuple(name for name in SAMPLING if name != "max_tokens")
 @click.option("--allow-host", multiple=True, metavar="NAME", help="Another name of this server.")
 @click.option("--allow-origin", multiple=True, metavar="URL",
               help="A page that may ask, such as https://chat.example.")  # fmt: skip
+@click.option("--page", multiple=True, metavar="NAME",
+              help="A key that may use the page, which shows all your sessions.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 @click.pass_context
 def serve(ctx: click.Context, /, **values: Any) -> int:
@@ -62,6 +65,8 @@ def _serve(values: dict[str, Any]) -> int:
     from palaver.server.guard import LOOPBACK, Policy
     from palaver.server.keys import Keys
     from palaver.server.service import Limits, Service
+    from palaver.server.sessions.desk import Access, Desk
+    from palaver.server.sessions.tooling import ToolPolicy
 
     settings = load_settings({k: v for k, v in values.items() if k != "max_tokens"})
     host = values["host"]
@@ -79,9 +84,13 @@ def _serve(values: dict[str, Any]) -> int:
     listening = run.listen(host, values["port"])
     options = {key: values[key] for key in ("slots", "drain", "quiet")}
 
+    tools = ToolPolicy(values["tools"] or "off", values["consent"], not values["no_sandbox"])
+    access = Access(None if not needed else frozenset(values["page"]), not values["no_save"])
+
     async def go() -> None:
         service = Service(name, limits, assemble.sampling(settings))
-        await run.serve(settings, service, policy, listening, _say, **options)
+        desk = Desk(service, settings, tools, access)
+        await run.serve(settings, service, desk, policy, listening, _say, **options)
 
     asyncio.run(go())
     return 0

@@ -9,9 +9,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from palaver.server import about, chat, completions
+from palaver.server import about, chat, completions, static
 from palaver.server.errors import ApiError, error_response
 from palaver.server.service import Service
+from palaver.server.sessions import routes as sessions
+from palaver.server.sessions.desk import Desk
 
 ROUTES = [
     Route("/v1/chat/completions", chat.completions, methods=["POST"]),
@@ -24,6 +26,8 @@ ROUTES = [
     Route("/health", about.health),
     Route("/healthz", about.health),
     Route("/metrics", about.metrics),
+    *sessions.ROUTES,
+    *static.ROUTES,
 ]
 
 
@@ -54,9 +58,10 @@ async def _gone(request: Request, error: Exception) -> Response:
     return Response(status_code=400)
 
 
-def make_app(service: Service) -> Starlette:
-    """Make the application of a service."""
+def make_app(service: Service, desk: Desk) -> Starlette:
+    """Make the application of a service and of the sessions that the page shows."""
     handlers = {ApiError: _refused, HTTPException: _no_route, ClientDisconnect: _gone}
     app = Starlette(routes=ROUTES, exception_handlers=handlers)
     app.state.service = service
+    app.state.desk = desk
     return app

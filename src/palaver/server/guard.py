@@ -22,7 +22,9 @@ from palaver.core.errors import UserError
 from palaver.server.errors import ApiError, error_response
 from palaver.server.keys import Keys
 from palaver.server.metrics import Metrics
+from palaver.server.static import is_static
 
+HEAD_BYTES = 32 << 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OPEN = ("/health", "/healthz")  # say nothing that is secret: who watches a server has no key
@@ -85,6 +87,9 @@ class Guard:
 
         client = ""
         try:
+            # h11 has a limit of its own, but not for what comes in one piece.
+            if sum(len(name) + len(value) for name, value in headers.raw) > HEAD_BYTES:
+                raise ApiError(f"the headers hold more than {HEAD_BYTES} bytes", status=431)
             self._check_place(headers)
             if scope["method"] == "OPTIONS" and origin in self._policy.origins:
                 await _preflight()(scope, receive, answer)
@@ -126,7 +131,7 @@ class Guard:
         """Return who asks: the name of their key, else their address. Raises ApiError."""
         kind, _, key = headers.get("authorization", "").partition(" ")
         address = scope["client"][0] if scope.get("client") else "local"
-        if not self._policy.keys_needed or scope["path"] in _OPEN:
+        if not self._policy.keys_needed or scope["path"] in _OPEN or is_static(scope["path"]):
             return str(address)
         try:
             name = self._keys.owner(key.strip()) if kind.lower() == "bearer" else None

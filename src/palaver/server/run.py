@@ -22,14 +22,14 @@ from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.slot import Slot
 from palaver.models.cache import Cache
 from palaver.server.app import make_app, route_of
-from palaver.server.guard import Guard, Policy
+from palaver.server.guard import HEAD_BYTES, Guard, Policy
 from palaver.server.keys import Keys
 from palaver.server.lanes import Lanes
 from palaver.server.service import Served, Service
+from palaver.server.sessions.desk import Desk
 
 _HEAD_SECONDS = 20.0  # for a request's line and headers
 _IDLE_SECONDS = 60  # between the requests of a connection
-_HEAD_BYTES = 32 << 10
 _CONNECTIONS = 1024
 
 
@@ -82,6 +82,7 @@ def listen(host: str, port: int) -> socket.socket:
 async def serve(
     settings: Settings,
     service: Service,
+    desk: Desk,
     policy: Policy,
     listening: socket.socket,
     say: Callable[[str], None],
@@ -101,7 +102,7 @@ async def serve(
             now = datetime.datetime.now().astimezone().isoformat(timespec="milliseconds")
             say(f"{now} {line}")
 
-    app = Guard(make_app(service), policy, Keys.usual(), service.metrics, log, route_of)
+    app = Guard(make_app(service, desk), policy, Keys.usual(), service.metrics, log, route_of)
     server = _Server(_config(app, drain))
     loop = asyncio.get_running_loop()
 
@@ -132,6 +133,7 @@ async def serve(
     finally:
         loading.cancel()
         await asyncio.wait([loading])
+        await desk.close()
         await service.close()
     if not loading.cancelled():
         loading.result()
@@ -146,7 +148,7 @@ def _config(app: Guard, drain: float) -> uvicorn.Config:
         "http": _Protocol,
         "ws": "none",
         "lifespan": "off",
-        "h11_max_incomplete_event_size": _HEAD_BYTES,
+        "h11_max_incomplete_event_size": HEAD_BYTES,
         "timeout_keep_alive": _IDLE_SECONDS,
         "timeout_graceful_shutdown": int(drain) + 5,
     }

@@ -34,9 +34,8 @@ export class Log {
 
   // Shows a session anew; what stands there already stays, so that nothing jumps.
   reset(rows) {
-    const same = this.rows.findIndex((row, i) => rows[i]?.id !== row.id);
-    if (this.rows.length && same === -1) {
-      this.drop();
+    const other = this.rows.findIndex((row, i) => rows[i]?.id !== row.id);
+    if (this.rows.length && other === -1) {
       for (const row of rows.slice(this.rows.length)) this.row(row);
       return;
     }
@@ -103,6 +102,14 @@ export class Log {
     this.live = new Answer();
     this.root.append(this.live.node);
     return this.live;
+  }
+
+  // Goes on with an answer that was cut off: what comes is said after it, in its place.
+  instead(id) {
+    if (this.newest?.row.id !== id) return;
+    this.rows = this.rows.filter((row) => row.id !== id);
+    this.live = this.newest.view;
+    this.newest = null;
   }
 
   // Takes away an answer under way of which nothing was stored.

@@ -1,0 +1,440 @@
+// The page: what is open, what is said, what happens.
+
+import { events, get, post } from "./api.js";
+import { Consent } from "./consent.js";
+import { at, button, el, icon, speak } from "./dom.js";
+import { exact, line } from "./escape.js";
+import { Log } from "./log.js";
+import { Sessions } from "./sessions.js";
+import { openSettings, sampling, themeSwitch } from "./settings.js";
+
+const NEAR = 90; // px from the end within which the page goes along with what comes
+const AGAIN = 1000; // ms before a lost connection is tried again
+
+const state = { id: null, about: null, session: null, busy: false, sending: false, editing: null, watching: null };
+const input = at("input");
+const root = at("log");
+
+const log = new Log(root, {
+  retry: () => act("retry"),
+  carryOn: () => act("continue"),
+  edit: (row, text) => edit(row, text),
+});
+const consent = new Consent(
+  (digest, what) => tried(post(`sessions/${state.id}/answer`, { digest, ...what })),
+  () => stop(),
+);
+const sessions = new Sessions(at("sessions"), { rename, remove });
+
+// -- notices ----------------------------------------------------------------------------
+
+function notice(text, kind = "", ...acts) {
+  const known = [...at("notices").children].find((one) => one.dataset.text === text);
+  if (known) return known;
+  const made = el("div", { "data-text": text, class: kind, role: kind === "bad" ? "alert" : null }, el("span", { class: "words" }, exact(text)), ...acts);
+  made.append(button("Close", "close", () => made.remove()));
+  at("notices").append(made);
+  while (at("notices").childElementCount > 4) at("notices").firstChild.remove();
+  return made;
+}
+
+const clearNotices = () => at("notices").replaceChildren();
+
+async function tried(work) {
+  try {
+    return await work;
+  } catch (error) {
+    if (error.code === "moved") watch();
+    notice(error.message || String(error), "bad");
+    return null;
+  }
+}
+
+// -- what is open -----------------------------------------------------------------------
+
+function route() {
+  const found = /^#\/(\d{1,15})$/.exec(location.hash);
+  open(found ? Number(found[1]) : null);
+}
+
+function open(id) {
+  keepDraft();
+  state.watching?.abort();
+  Object.assign(state, { id, session: null, busy: false, editing: null });
+  consent.close();
+  clearNotices();
+  log.clear();
+  sessions.select(id);
+  closeSide();
+  input.value = sessionStorage.getItem(`draft ${id ?? "new"}`) ?? "";
+  grow();
+  if (id === null) fresh();
+  else watch();
+  show();
+  if (matchMedia("(hover: hover)").matches) input.focus();
+}
+
+function fresh() {
+  log.welcome([el("h2", {}, "What do you want to talk about?"), el("p", {}, "What is said here is kept on your own disk, and goes on in the terminal with palaver --resume.")]);
+}
+
+function keepDraft() {
+  const key = `draft ${state.id ?? "new"}`;
+  if (input.value && !state.editing) sessionStorage.setItem(key, input.value);
+  else sessionStorage.removeItem(key);
+}
+
+function show() {
+  const { session, about } = state;
+  const title = session ? line(session.title || session.preview, 120) || `Session ${session.id}` : "New chat";
+  at("title").textContent = title;
+  document.title = session ? `${title} – palaver` : "palaver";
+  const words = about ? [line(about.model, 80)] : [];
+  if (about?.state === "loading") words.push("loading");
+  else if (about?.context) words.push(`${about.context} tokens of context`);
+  at("model").textContent = words.join(" · ");
+  const blocked = session?.blocked;
+  const free = Boolean(session) && !state.busy && !blocked;
+  undo.disabled = redo.disabled = !free;
+  undo.hidden = redo.hidden = !session;
+  input.disabled = Boolean(blocked);
+  input.placeholder = blocked ? "Open for writing elsewhere" : "Say something";
+  sendButton();
+  log.settle(session?.step, free);
+}
+
+function sendButton() {
+  const send = at("send");
+  send.replaceChildren(icon(state.busy ? "stop" : "send"));
+  send.setAttribute("aria-label", state.busy ? "Stop" : state.editing ? "Send the edited message" : "Send");
+  send.title = state.busy ? "Stop (Esc)" : "Send (Enter)";
+  send.disabled = !state.busy && (!input.value.trim() || state.sending || input.disabled);
+}
+
+// -- what happens -----------------------------------------------------------------------
+
+async function watch() {
+  state.watching?.abort();
+  if (state.id === null || document.hidden) return;
+  const { id } = state;
+  const watching = (state.watching = new AbortController());
+  while (!watching.signal.aborted) {
+    try {
+      for await (const event of events(`sessions/${id}/events`, watching.signal)) {
+        if (watching.signal.aborted) return;
+        happened(event);
+      }
+      lost.quiet = 0;
+    } catch (error) {
+      if (watching.signal.aborted) return;
+      if (error.status === 404) return gone();
+      lost(error);
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN));
+  }
+}
+
+function lost(error) {
+  lost.quiet = (lost.quiet || 0) + 1;
+  if (lost.quiet === 2) notice(`The server can't be reached (${error.message}). What was said is kept; this page goes on by itself.`, "bad").dataset.lost = "yes";
+}
+
+function gone() {
+  state.watching?.abort();
+  notice("This session was deleted.");
+  location.hash = "#/";
+  list();
+}
+
+function happened(event) {
+  const stuck = atEnd();
+  if (event.type === "session") begun(event);
+  else if (event.type === "row") rowed(event.row);
+  else if (event.type === "instead") log.instead(event.row);
+  else if (event.type === "question") asked(event.question);
+  else if (event.type === "idle") ended(event.step);
+  else if (event.type === "note") notice(event.text);
+  else if (event.type === "error") notice([event.message, event.fix].filter(Boolean).join("\n"), "bad");
+  else if (event.type === "gone") gone();
+  else if (event.type === "tool_started") log.card(event.call.id)?.running();
+  else if (event.type === "tool_output") log.card(event.call_id)?.print(event.text);
+  else if (event.type === "state" && event.state === "thinking") log.begin();
+  else if (["prefill", "waiting", "text", "reasoning", "call_delta", "call"].includes(event.type)) {
+    log.begin().add(event);
+    paint();
+  }
+  if (stuck) toEnd();
+}
+
+function begun(event) {
+  at("notices").querySelector("[data-lost]")?.remove();
+  const { rows, question, busy, ...session } = event;
+  const first = !state.session;
+  state.session = session;
+  log.reset(rows);
+  if (!busy) log.drop();
+  setBusy(busy);
+  asked(question);
+  show();
+  if (session.blocked) blocked(session.blocked);
+  else at("notices").querySelector("[data-blocked]")?.remove();
+  if (first) toEnd();
+}
+
+function blocked(why) {
+  const copy = el("button", { type: "button", class: "button", on: { click: fork } }, "Go on in a copy");
+  notice(`${why} It can be read here.`, "", copy).dataset.blocked = "yes";
+}
+
+function rowed(row) {
+  const mine = log.live;
+  log.row(row);
+  state.session.tip = log.tip;
+  if (row.entry.type === "message" && row.entry.role === "assistant") (mine ?? log.newest?.view)?.tell();
+}
+
+function asked(question) {
+  consent.show(question);
+  if (question) speak(`May ${line(question.call.name, 60)} run? ${line(question.preview.title, 200)}`);
+}
+
+function ended(step) {
+  log.drop();
+  if (state.session) state.session.step = step;
+  setBusy(false);
+  show();
+  list();
+}
+
+function setBusy(busy) {
+  if (busy !== state.busy) list();
+  state.busy = busy;
+  sendButton();
+}
+
+let painting = 0;
+function paint() {
+  painting ||= requestAnimationFrame(() => {
+    painting = 0;
+    const stuck = atEnd();
+    log.live?.paint();
+    if (stuck) toEnd();
+  });
+}
+
+// -- what is said -----------------------------------------------------------------------
+
+const turn = () => ({ tip: log.tip, sampling: sampling() });
+
+async function send() {
+  const text = input.value;
+  if (!text.trim() || state.busy || state.sending || input.disabled) return;
+  const { id, editing } = state;
+  state.sending = true;
+  clearNotices();
+  sendButton();
+  try {
+    if (id === null) {
+      const made = await post("sessions", { text, sampling: sampling() });
+      said(null);
+      location.hash = `#/${made.id}`;
+    } else {
+      await post(`sessions/${id}/${editing ? "edit" : "say"}`, { text, row: editing ?? 0, ...turn() });
+      said(id);
+    }
+    list();
+  } catch (error) {
+    if (error.code === "moved") watch();
+    notice(error.message, "bad");
+  } finally {
+    state.sending = false;
+    sendButton();
+  }
+}
+
+// What was said is on the server's disk: it leaves the box, unless that shows something else by now.
+function said(id) {
+  sessionStorage.removeItem(`draft ${id ?? "new"}`);
+  if (state.id !== id) return;
+  input.value = "";
+  leaveEdit();
+  grow();
+  toEnd();
+}
+
+function edit(row, text) {
+  if (state.busy || state.session?.blocked) return;
+  state.editing = row.id;
+  input.value = text;
+  grow();
+  input.focus();
+  at("notices").querySelector("[data-edit]")?.remove();
+  const made = notice("Editing: what followed stays in the session; redo goes back to it.");
+  made.dataset.edit = "yes";
+  made.lastChild.addEventListener("click", () => {
+    input.value = "";
+    leaveEdit();
+    grow();
+  });
+}
+
+function leaveEdit() {
+  state.editing = null;
+  at("notices").querySelector("[data-edit]")?.remove();
+  sendButton();
+}
+
+const act = (what) => {
+  clearNotices();
+  return tried(post(`sessions/${state.id}/${what}`, turn()));
+};
+const stop = () => state.busy && tried(post(`sessions/${state.id}/stop`));
+
+async function fork() {
+  const made = await tried(post(`sessions/${state.id}/fork`));
+  if (made) location.hash = `#/${made.id}`;
+}
+
+// -- sessions ---------------------------------------------------------------------------
+
+let listing = null;
+async function list() {
+  if (at("search").value.trim()) return;
+  listing ??= get("sessions").finally(() => (listing = null));
+  const found = await listing.catch(() => null);
+  if (found && !at("search").value.trim()) sessions.set(found.sessions);
+}
+
+let searching = 0;
+function search() {
+  clearTimeout(searching);
+  searching = setTimeout(async () => {
+    const text = at("search").value.trim();
+    if (!text) return list();
+    await sessions.search(text).catch((error) => notice(error.message, "bad"));
+  }, 200);
+}
+
+function ask(title, content, label, kind, done) {
+  const dialog = el("dialog", { class: "small", "aria-labelledby": "ask-box" });
+  const finish = (yes) => () => {
+    dialog.close();
+    if (yes) done();
+  };
+  dialog.addEventListener("close", () => dialog.remove());
+  const go = el("button", { type: "button", class: `button ${kind}`, on: { click: finish(true) } }, label);
+  const leave = el("button", { type: "button", class: "button", on: { click: finish(false) } }, "Cancel");
+  dialog.append(el("h2", { id: "ask-box" }, title), content, el("div", { class: "row end" }, leave, go));
+  dialog.addEventListener("keydown", (event) => event.key === "Enter" && event.target.tagName === "INPUT" && finish(true)());
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function rename(session) {
+  const name = el("input", { "aria-label": "Title", maxlength: "200" });
+  name.value = session.title ?? session.preview;
+  ask("Name this session", name, "Rename", "solid", async () => {
+    await tried(post(`sessions/${session.id}/title`, { title: name.value }));
+    if (state.session?.id === session.id) state.session.title = name.value.trim() || null;
+    show();
+    list();
+  });
+  name.select();
+}
+
+function remove(session) {
+  const name = line(session.title || session.preview, 120);
+  ask("Delete this session?", el("p", { class: "muted" }, `“${name}” goes from the disk, with all its branches. Nothing brings it back.`), "Delete", "bad", async () => {
+    if (!(await tried(post(`sessions/${session.id}/delete`)))) return;
+    if (state.id === session.id) location.hash = "#/";
+    list();
+  });
+}
+
+// -- keys, scrolling, the frame -----------------------------------------------------------
+
+const atEnd = () => root.scrollHeight - root.scrollTop - root.clientHeight < NEAR;
+const toEnd = () => (root.scrollTop = root.scrollHeight);
+
+function scrolled() {
+  at("latest").hidden = atEnd();
+  document.body.classList.toggle("scrolled", root.scrollTop > 4);
+}
+
+function grow() {
+  input.style.height = "auto";
+  input.style.height = `${input.scrollHeight}px`;
+  sendButton();
+}
+
+function openSide(yes) {
+  document.body.classList.toggle("side-open", yes);
+  at("menu").setAttribute("aria-expanded", String(yes));
+  at("veil").hidden = !yes;
+  if (yes) at("search").focus();
+}
+const closeSide = () => openSide(false);
+
+const typing = (node) => node.closest?.("input, textarea, [contenteditable]");
+
+function key(event) {
+  const dialog = document.querySelector("dialog[open]");
+  if (event.key === "Escape" && !dialog) {
+    if (state.editing) {
+      input.value = "";
+      leaveEdit();
+      grow();
+    } else if (document.body.classList.contains("side-open")) closeSide();
+    else stop();
+  } else if (event.key === "/" && !dialog && !typing(event.target) && !event.ctrlKey && !event.metaKey) {
+    event.preventDefault();
+    input.focus();
+  } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !dialog) {
+    event.preventDefault();
+    openSide(matchMedia("(max-width: 760px)").matches);
+    at("search").focus();
+  }
+}
+
+async function about() {
+  state.about = await get("about").catch(() => state.about);
+  show();
+  if (state.about?.state !== "ready") setTimeout(about, AGAIN);
+}
+
+const undo = button("Take the last turn back", "undo", () => act("undo"));
+const redo = button("Bring back what was taken back", "redo", () => act("redo"));
+
+function start() {
+  at("tools").append(undo, redo, themeSwitch(), button("Settings", "settings", () => openSettings(state.about)));
+  at("menu").append(icon("menu"));
+  at("latest").append(icon("down"));
+  at("menu").addEventListener("click", () => openSide(true));
+  at("veil").addEventListener("click", closeSide);
+  at("latest").addEventListener("click", toEnd);
+  at("new").addEventListener("click", () => state.id === null && closeSide());
+  at("search").addEventListener("input", search);
+  at("send").addEventListener("click", () => (state.busy ? stop() : send()));
+  root.addEventListener("scroll", scrolled);
+  new ResizeObserver(scrolled).observe(root);
+  input.addEventListener("input", grow);
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+    event.preventDefault();
+    send();
+  });
+  document.addEventListener("keydown", key);
+  addEventListener("hashchange", route);
+  addEventListener("pagehide", keepDraft);
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return state.busy || state.watching?.abort();
+    if (!state.busy || state.watching?.signal.aborted) watch();
+    list();
+  });
+  setInterval(() => document.hidden || list(), 15000);
+  about();
+  route();
+  list();
+}
+
+start();
