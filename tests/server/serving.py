@@ -65,6 +65,11 @@ class Serving:
         return match
 
     @property
+    def name(self) -> str:
+        """What the model is called."""
+        return str(json.loads(self.ask("GET", "/health")[2])["model"])
+
+    @property
     def url(self) -> str:
         """Where it listens."""
         return f"http://127.0.0.1:{self.port}"

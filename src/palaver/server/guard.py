@@ -90,6 +90,8 @@ class Guard:
             # h11 has a limit of its own, but not for what comes in one piece.
             if sum(len(name) + len(value) for name, value in headers.raw) > HEAD_BYTES:
                 raise ApiError(f"the headers hold more than {HEAD_BYTES} bytes", status=431)
+            if "content-length" in headers and "transfer-encoding" in headers:
+                raise ApiError("a body has a length or comes in chunks, not both")
             self._check_place(headers)
             if scope["method"] == "OPTIONS" and origin in self._policy.origins:
                 await _preflight()(scope, receive, answer)
