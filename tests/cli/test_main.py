@@ -2,31 +2,14 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
-from tests.support.terminal import PATIENCE, Terminal, environment, tiny
+from tests.support.terminal import PALAVER, Terminal, piped, tiny
 
 from palaver.cli.flags import FLAGS, read
 from palaver.core.messages import Message
 from palaver.sessions.store import Store
 
-MAIN = [sys.executable, "-m", "palaver.cli.main"]
 SMALL = ["--threads", "1", "--context", "512", "--max-tokens", "4"]
-
-
-def run(home, *args, typed=""):
-    return subprocess.run(
-        [*MAIN, *args],
-        input=typed,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=environment(home),
-        timeout=PATIENCE,
-    )
 
 
 def sampling(home):
@@ -39,7 +22,7 @@ def sampling(home):
 def test_a_model_is_named_bare_or_by_a_flag(tmp_path, before):
     model = str(tiny())
     for args in ([model], ["-m", model], ["--model", model], [f"--model-path={model}"]):
-        done = run(tmp_path, *before, *args, *SMALL, typed="hello\n")
+        done = piped(tmp_path, *before, *args, *SMALL, typed="hello\n")
         assert done.returncode == 0, done.stderr
         assert done.stdout
     with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
@@ -51,18 +34,18 @@ def test_unset_is_not_zero(tmp_path, way):
     # `--` and an attached short flag are click's: the fast path leaves them to it.
     model = ["-m", str(tiny())] if way == "fast" else [f"-m{tiny()}"]
     given = ["--temperature", "0", "--seed", "0", "--top-k", "0", "--min-p", "0.0"]
-    done = run(tmp_path, "chat", *model, *SMALL, *given, typed="hello\n")
+    done = piped(tmp_path, "chat", *model, *SMALL, *given, typed="hello\n")
     assert done.returncode == 0, done.stderr
     made = sampling(tmp_path)
     assert (made.temperature, made.seed, made.top_k, made.min_p) == (0.0, 0, 0, 0.0)
     assert made.top_p is None
     assert made.repeat_penalty is None
-    done = run(tmp_path, "chat", *model, *SMALL, "--no-system", "--system", "s", typed="hello\n")
+    done = piped(tmp_path, "chat", *model, *SMALL, "--no-system", "--system", "s", typed="hello\n")
     assert sampling(tmp_path).seed is None
 
 
 def test_help_names_every_flag(tmp_path):
-    done = run(tmp_path, "chat", "--help")
+    done = piped(tmp_path, "chat", "--help")
     assert done.returncode == 0
     for flag in FLAGS:
         assert all(name in done.stdout for name in flag.names)
@@ -99,7 +82,7 @@ def test_help_names_every_flag(tmp_path):
     ],
 )
 def test_a_mistake_gets_two_and_a_line_that_helps(tmp_path, args, said):
-    done = run(tmp_path, *args, typed="hello\n")
+    done = piped(tmp_path, *args, typed="hello\n")
     assert done.returncode == 2
     assert said in done.stderr
     assert "Traceback" not in done.stderr
@@ -109,7 +92,7 @@ def test_a_mistake_gets_two_and_a_line_that_helps(tmp_path, args, said):
 def test_a_bad_config_says_where_and_what(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.toml").write_text('model = "x.gguf"\ntemprature = 1\n')
-    done = run(tmp_path)
+    done = piped(tmp_path)
     assert done.returncode == 2
     assert "line 2: there is no setting 'temprature'" in done.stderr
     assert "did you mean 'temperature'?" in done.stderr
@@ -117,7 +100,7 @@ def test_a_bad_config_says_where_and_what(tmp_path):
 
 def test_untrusted_text_of_an_error_is_escaped_on_a_terminal(tmp_path):
     name = "evil\x1b]0;owned\x07.gguf"
-    command = [*MAIN, "--plain", "--resume", name]
+    command = [*PALAVER, "--plain", "--resume", name]
     with Terminal(tmp_path, command=command) as terminal:
         assert terminal.ended() == 2
         assert r"evil\x1b]0;owned\x07.gguf" in terminal.text().replace("\\\\", "\\")
@@ -134,7 +117,7 @@ def test_flags_are_read_without_click():
 
 def test_what_was_said_is_stored_by_the_fast_path_and_by_click(tmp_path):
     for argv in (["-m", str(tiny())], [f"-m{tiny()}"]):
-        assert run(tmp_path, *argv, *SMALL, typed="same\n").returncode == 0
+        assert piped(tmp_path, *argv, *SMALL, typed="same\n").returncode == 0
     with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
         for session in (1, 2):
             first = store.path(session)[0].entry

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -19,6 +21,9 @@ import pyte
 from tests.support.gguf import make_tiny
 from tests.terminal.screens import History, rows
 
+from palaver import demo
+
+PALAVER = [sys.executable, "-m", "palaver.cli.main"]
 PATIENCE = 25.0  # seconds; the machines that run this are slow and shared
 LONG = ("--max-tokens", "20000", "--context", "24576", "--temperature", "0")  # some seconds long
 
@@ -40,6 +45,21 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     return kept | own | more
 
 
+def piped(home: Path, *args: str, typed: str = "") -> subprocess.CompletedProcess[str]:
+    """Run palaver with what is typed on a pipe."""
+    return subprocess.run(
+        [*PALAVER, *args],
+        input=typed,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        env=environment(home),
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
 class Terminal:
     """A program on a pty. Use it as a context manager: what still runs at the end is killed."""
 
@@ -56,7 +76,7 @@ class Terminal:
         given = ["-m", str(model or tiny()), "--threads", "1"]
         if "--context" not in args:
             given += ["--context", "2048"]
-        argv = command or [sys.executable, "-m", "palaver.cli.main", *given, *args]
+        argv = command or [*PALAVER, *given, *args]
         self.screen = History(columns, lines, history=10_000)
         self._stream = pyte.ByteStream(self.screen)
         self.raw = b""
@@ -142,6 +162,16 @@ class Terminal:
         """Wait until the model is loaded and the next turn's cost is shown."""
         self.wait(lambda: "next:" in self.text())
 
+    def answered(self, times: int = 1) -> None:
+        """Wait until so many answers are over and the next can be asked for."""
+        self.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", self.text())) >= times)
+        self.ready()
+
+    def leave(self) -> None:
+        """End the chat as a user does."""
+        self.send("\x04")
+        assert self.ended() == 0
+
     def ended(self, seconds: float = PATIENCE) -> int:
         """Read to the end of the program; return its exit code, -signal if one ended it."""
         end = time.monotonic() + seconds
@@ -151,3 +181,8 @@ class Terminal:
         self.child.wait()
         code, ended_by = self.child.exitstatus, self.child.signalstatus
         return int(code) if code is not None else -int(ended_by)
+
+
+def shipped(home: Path, *args: str, **more: Any) -> Terminal:
+    """Return a chat with the model that ships; use it as a context manager."""
+    return Terminal(home, *args, model=demo.path(), **more)

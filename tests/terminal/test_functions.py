@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from tests.support.terminal import Terminal
-
-from palaver import demo
-from palaver.core.messages import Message, ToolResult
-from palaver.sessions.store import Store
+from tests.support.stored import results
+from tests.support.terminal import shipped
 
 MINE = '''
 import time
@@ -34,20 +30,15 @@ def place(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def answered(terminal: Terminal, times: int = 1) -> None:
-    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
-    terminal.ready()
-
-
 def test_a_function_is_asked_about_and_what_it_prints_is_escaped(tmp_path, place):
-    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+    with shipped(tmp_path, "--tools", "mine.py", columns=100) as terminal:
         terminal.ready()
         terminal.line("list the files")
         terminal.wait("list_files: may it run?")
         assert "  | list_files()" in terminal.rows()
         terminal.line("s")
         terminal.wait(r"looking \x1b[31m around")
-        answered(terminal)
+        terminal.answered()
         assert "tulips.txt" in terminal.text()
         terminal.line("/tools")
         terminal.wait("off: python, shell")
@@ -61,34 +52,26 @@ def test_a_hook_is_named_where_the_user_is_asked(tmp_path, place):
     config.parent.mkdir()
     rewrite = """echo '{\\"arguments\\": {\\"path\\": \\"garden\\"}}'"""
     config.write_text(f'[hooks]\nbefore = ["{rewrite}"]\nafter = ["cat > seen.json"]\n')
-    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+    with shipped(tmp_path, "--tools", "mine.py", columns=100) as terminal:
         terminal.ready()
         terminal.line("list the files")
         terminal.wait("list_files: may it run?")
         assert "  | list_files(path='garden')" in terminal.rows()
         assert "  ! a hook changed the arguments" in terminal.rows()
         terminal.line("y")
-        answered(terminal)
+        terminal.answered()
         terminal.send("\x04")
         assert terminal.ended() == 0
     assert "tulips.txt" in (place / "seen.json").read_text()
-    with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
-        path = store.path(store.list_sessions(1)[0].id)
-    (result,) = [
-        part
-        for row in path
-        if isinstance(row.entry, Message)
-        for part in row.entry.parts
-        if isinstance(part, ToolResult)
-    ]
-    assert result.text == (
+    (result,) = results(tmp_path)
+    assert result == (
         'tulips.txt\nroses.txt\n(a hook had changed the arguments to {"path": "garden"})'
     )
 
 
 def test_what_a_killed_call_had_printed_is_shown_with_the_question(tmp_path, place):
     (place / "mine.py").write_text(MINE.replace("looking", "first\\nsecond").replace("0.3", "60"))
-    with Terminal(tmp_path, "--tools", "mine.py", model=demo.path(), columns=100) as terminal:
+    with shipped(tmp_path, "--tools", "mine.py", columns=100) as terminal:
         terminal.ready()
         terminal.line("list the files")
         terminal.wait("may it run?")
@@ -97,7 +80,7 @@ def test_what_a_killed_call_had_printed_is_shown_with_the_question(tmp_path, pla
         terminal.child.kill(9)
         terminal.child.wait()
     again = ("--tools", "mine.py", "--resume", "last")
-    with Terminal(tmp_path, *again, model=demo.path(), columns=140) as terminal:
+    with shipped(tmp_path, *again, columns=140) as terminal:
         terminal.wait("[output]")
         terminal.ready()
         terminal.line("/continue")
@@ -106,8 +89,6 @@ def test_what_a_killed_call_had_printed_is_shown_with_the_question(tmp_path, pla
         at = rows.index("it had printed:")
         assert rows[at + 1 : at + 3] == ["  first", r"  second \x1b[31m around"]
         terminal.line("n")
-        answered(terminal)
-    with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
-        said = [row.entry for row in store.path(1) if isinstance(row.entry, Message)]
-    (result,) = [p for m in said for p in m.parts if isinstance(p, ToolResult)]
-    assert result.text.endswith("; it had printed:\nfirst\nsecond \x1b[31m around\n")
+        terminal.answered()
+    (result,) = results(tmp_path)
+    assert result.endswith("; it had printed:\nfirst\nsecond \x1b[31m around\n")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.terminal.test_own import answered, chat, entries, leave, said
+from tests.support.stored import entries, said
+from tests.support.terminal import shipped
 
 from palaver.core.log import Notice
 from palaver.terminal.offers import commands
@@ -29,14 +30,14 @@ def notices(home: Path) -> list[str]:
 
 
 def test_what_is_allowed_runs_and_its_output_goes_with_the_next_message(tmp_path, place):
-    with chat(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
+    with shipped(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
         terminal.ready()
         terminal.line("say CMD: ./make")
         terminal.wait("[result] shell: 1 line")
         terminal.ready()
         terminal.line("hello")
-        answered(terminal, 2)
-        leave(terminal)
+        terminal.answered(2)
+        terminal.leave()
     assert notices(tmp_path) == ["CMD: ./make was begun", f"$ {OUTPUT}"]
     assert said(tmp_path)[1] == f"[exec output]\n$ {OUTPUT}\n\nhello"
 
@@ -49,7 +50,7 @@ def test_what_is_allowed_runs_and_its_output_goes_with_the_next_message(tmp_path
     ],
 )
 def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed, made):
-    with chat(tmp_path, "--cmd", columns=100) as terminal:
+    with shipped(tmp_path, "--cmd", columns=100) as terminal:
         terminal.ready()
         terminal.line("say CMD: ./make")
         terminal.wait("may it run?")
@@ -58,31 +59,31 @@ def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed
         terminal.line(answer)
         terminal.wait("[result] shell")
         terminal.ready()
-        leave(terminal)
+        terminal.leave()
     assert (place / "made").exists() == made
     assert notices(tmp_path)[-1] == f"$ ./make\n{printed}"
 
 
 def test_ctrl_c_at_the_question_runs_nothing(tmp_path, place):
-    with chat(tmp_path, "--cmd", columns=100) as terminal:
+    with shipped(tmp_path, "--cmd", columns=100) as terminal:
         terminal.ready()
         terminal.line("say CMD: ./make")
         terminal.wait("may it run?")
         terminal.send("\x03")
         terminal.wait("not run: the user stopped the turn")
         terminal.ready()
-        leave(terminal)
+        terminal.leave()
     assert not (place / "made").exists()
 
 
 def test_without_the_flag_nothing_is_offered(tmp_path, place):
-    with chat(tmp_path, "--no-tools", columns=100) as terminal:
+    with shipped(tmp_path, "--no-tools", columns=100) as terminal:
         terminal.ready()
         terminal.line("say CMD: ./make")
-        answered(terminal)
+        terminal.answered()
         assert "[result]" not in terminal.text()
         assert not (place / "made").exists()
-        leave(terminal)
+        terminal.leave()
     assert notices(tmp_path) == []
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from tests.support.terminal import Terminal
+from tests.support.stored import entries, said
+from tests.support.terminal import Terminal, shipped
 
 from palaver import demo
-from palaver.core.log import Entry, Notice
-from palaver.core.messages import Message
-from palaver.sessions.store import Store
+from palaver.core.log import Notice
 from palaver.terminal import command
 from palaver.terminal.own import moves_to
 from palaver.terminal.printed import plain
@@ -27,31 +25,8 @@ def place(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def chat(home: Path, *args: str, **more: int) -> Terminal:
-    return Terminal(home, *args, model=demo.path(), **more)
-
-
-def entries(home: Path) -> list[Entry]:
-    with Store(home / "data" / "palaver.db", readonly=True) as store:
-        return [row.entry for row in store.path(1)]
-
-
-def said(home: Path) -> list[str]:
-    return [e.text for e in entries(home) if isinstance(e, Message) and e.role == "user"]
-
-
-def answered(terminal: Terminal, times: int = 1) -> None:
-    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
-    terminal.ready()
-
-
-def leave(terminal: Terminal) -> None:
-    terminal.send("\x04")
-    assert terminal.ended() == 0
-
-
 def test_what_a_command_prints_begins_the_next_message(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("!cat notes.txt; printf '\\033[31mred\\033[0m'; exit 3")
         terminal.wait("exit code 3; 2 lines for the model, with your next message")
@@ -64,8 +39,8 @@ def test_what_a_command_prints_begins_the_next_message(tmp_path, place):
         terminal.line("!true")
         terminal.wait("exit code 0; 0 lines")
         terminal.line("hello")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     line = "cat notes.txt; printf '\\033[31mred\\033[0m'; exit 3"
     assert said(tmp_path) == [
         f"[exec output]\n$ {line}\nhello there\nred\n[exit code 3]\n"
@@ -75,29 +50,29 @@ def test_what_a_command_prints_begins_the_next_message(tmp_path, place):
 
 
 def test_it_is_kept_before_it_was_said_and_comes_back_with_undo(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("!echo kept")
         terminal.wait("exit code 0; 1 line for the model")
         terminal.child.kill(9)
         terminal.child.wait()
     assert entries(tmp_path) == [Notice("exec", "$ echo kept\nkept\n[exit code 0]")]
-    with chat(tmp_path, "--resume", "1", columns=100) as terminal:
+    with shipped(tmp_path, "--resume", "1", columns=100) as terminal:
         terminal.ready()
         terminal.line("hello")
-        answered(terminal)
+        terminal.answered()
         terminal.line("/edit")
         terminal.wait("change it and send it")
         terminal.wait(lambda: "you> hello" in terminal.rows()[-2:])
         terminal.send(" there\r")
-        answered(terminal, 2)
-        leave(terminal)
+        terminal.answered(2)
+        terminal.leave()
     assert said(tmp_path) == ["[exec output]\n$ echo kept\nkept\n[exit code 0]\n\nhello there"]
 
 
 def test_the_terminal_is_handed_over(tmp_path, place):
     """Keys go to the command as they are: Ctrl-C stops it, and not the chat."""
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line('!stty size; read -r word; echo "got $word"; sleep 60')
         terminal.wait(lambda: "24 100" in terminal.rows())
@@ -110,28 +85,28 @@ def test_the_terminal_is_handed_over(tmp_path, place):
         terminal.wait("exit code 0; 2 lines")
         terminal.ready()
         terminal.line("hello")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert "got typed" in said(tmp_path)[0]
 
 
 def test_what_a_full_screen_program_drew_is_not_shared(tmp_path, place):
     draw = "!printf '\\033[?1049h\\033[2J\\033[HDRAWN'; read -r _; printf '\\033[?1049l'; echo over"
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line(draw)
         terminal.wait(lambda: b"\x1b[HDRAWN" in terminal.raw)
         terminal.send("\r")
         terminal.wait(lambda: "over" in terminal.rows())
         terminal.wait("for the model")
-        leave(terminal)
+        terminal.leave()
     (notice,) = entries(tmp_path)
     assert isinstance(notice, Notice)
     assert notice.text.split("\n")[1:] == ["over", "[exit code 0]"]
 
 
 def test_leaving_ends_a_command(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("!echo $$; exec sleep 60")
         terminal.wait(lambda: any(row.isdecimal() for row in terminal.rows()))
@@ -142,7 +117,7 @@ def test_leaving_ends_a_command(tmp_path, place):
 
 
 def test_cd_moves_commands_and_only_slash_cd_moves_tools(tmp_path, place):
-    with chat(tmp_path, columns=200) as terminal:
+    with shipped(tmp_path, columns=200) as terminal:
         terminal.ready()
         terminal.line("!cd sub")
         terminal.wait(f"tools still work in {place}")
@@ -155,9 +130,9 @@ def test_cd_moves_commands_and_only_slash_cd_moves_tools(tmp_path, place):
         terminal.line("/cd sub")
         terminal.wait(f"folder: {place / 'sub'}")
         terminal.line("list the files")
-        answered(terminal)
+        terminal.answered()
         assert "  deep.txt" in terminal.rows()
-        leave(terminal)
+        terminal.leave()
 
 
 def test_a_pipe_runs_nothing(tmp_path, place):
@@ -221,7 +196,7 @@ def test_text_that_was_seen(written, seen):
 
 
 def test_the_size_follows_and_what_writes_on_is_hung_up(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("!trap 'stty size; exit' WINCH; stty size; while :; do sleep 0.1; done")
         terminal.wait(lambda: "24 100" in terminal.rows())
@@ -230,11 +205,11 @@ def test_the_size_follows_and_what_writes_on_is_hung_up(tmp_path, place):
         terminal.wait("2 lines for the model")
         terminal.line("!(trap '' HUP; while echo on; do :; done) & echo done")
         terminal.wait(lambda: terminal.text().count("for the model") == 2)
-        leave(terminal)
+        terminal.leave()
 
 
 def test_plain_lines_hand_the_terminal_over_too(tmp_path, place):
-    with chat(tmp_path, "--plain", columns=100) as terminal:
+    with shipped(tmp_path, "--plain", columns=100) as terminal:
         terminal.wait("you>")
         terminal.line('!echo rea""dy; read -r word; echo "got $word"')
         terminal.wait(lambda: "ready" in terminal.rows())
@@ -243,7 +218,7 @@ def test_plain_lines_hand_the_terminal_over_too(tmp_path, place):
         terminal.wait("exit code 0; 3 lines")
         terminal.line("hello")
         terminal.wait("reused,")
-        leave(terminal)
+        terminal.leave()
     assert "got typed" in said(tmp_path)[0]
 
 
@@ -252,4 +227,4 @@ def test_a_shell_that_there_is_not_is_said(tmp_path, place):
         terminal.ready()
         terminal.line("!ls")
         terminal.wait("there is no shell /bin/none")
-        leave(terminal)
+        terminal.leave()

@@ -6,61 +6,45 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
-from tests.support.terminal import PATIENCE, Terminal, environment, tiny
+from tests.support.stored import messages
+from tests.support.terminal import PALAVER, PATIENCE, Terminal, environment, piped, tiny
 
 from palaver.core.messages import Message
 from palaver.sessions.store import Store
 
-CHAT = [sys.executable, "-m", "palaver.cli.main"]
 SMALL = ["--threads", "1", "--context", "2048", "--max-tokens", "12", "--seed", "1"]
 
 
-def piped(home: Path, typed: str, *args: str) -> subprocess.CompletedProcess[str]:
+def chat(home: Path, typed: str, *args: str) -> subprocess.CompletedProcess[str]:
     """Chat with what is typed on a pipe."""
-    return subprocess.run(
-        [*CHAT, "-m", str(tiny()), *SMALL, *args],
-        input=typed,
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        errors="replace",
-        env=environment(home),
-        timeout=PATIENCE,
-    )
-
-
-def stored(home: Path) -> list[Message]:
-    with Store(home / "data" / "palaver.db", readonly=True) as store:
-        rows = store.path(store.list_sessions(1)[0].id)
-    return [row.entry for row in rows if isinstance(row.entry, Message)]
+    return piped(home, "-m", str(tiny()), *SMALL, *args, typed=typed)
 
 
 def test_lines_of_a_pipe_are_answered_on_a_pipe(tmp_path):
-    done = piped(tmp_path, "one\n\n  two  ", "--system", "be brief")
+    done = chat(tmp_path, "one\n\n  two  ", "--system", "be brief")
     assert done.returncode == 0
-    messages = stored(tmp_path)
-    assert [m.role for m in messages] == ["system", "user", "assistant", "user", "assistant"]
-    assert [m.text for m in messages[1::2]] == ["one", "two"]
+    stored = messages(tmp_path)
+    assert [m.role for m in stored] == ["system", "user", "assistant", "user", "assistant"]
+    assert [m.text for m in stored[1::2]] == ["one", "two"]
     # The answers and nothing but them, as they are: a program reads them.
-    answers = [m.text for m in messages[2::2]]
+    answers = [m.text for m in stored[2::2]]
     assert done.stdout == "".join(a if a.endswith("\n") else a + "\n" for a in answers)
     assert "\x1b" not in done.stderr
 
 
 def test_what_went_wrong_on_a_pipe_is_said_and_in_the_exit_code(tmp_path):
-    done = piped(tmp_path, "one\n/nonsense\n/\ntwo\n")
+    done = chat(tmp_path, "one\n/nonsense\n/\ntwo\n")
     assert done.returncode == 2
     assert "there is no command /nonsense" in done.stderr
     assert done.stderr.count("there is no command") == 2
     assert done.stderr.count("cut off at the limit: /continue goes on") == 2
-    assert len(stored(tmp_path)) == 4
+    assert len(messages(tmp_path)) == 4
     odd = subprocess.run(
-        [*CHAT, "-m", str(tiny()), *SMALL],
+        [*PALAVER, "-m", str(tiny()), *SMALL],
         input=b"one\n\xff\xfe\n",
         capture_output=True,
         env=environment(tmp_path),
@@ -71,7 +55,7 @@ def test_what_went_wrong_on_a_pipe_is_said_and_in_the_exit_code(tmp_path):
 
 
 def test_a_pipe_that_closes_ends_it_quietly(tmp_path):
-    script = f"echo hi | {' '.join(CHAT)} -m {tiny()} {' '.join(SMALL)} | head -c 1"
+    script = f"echo hi | {' '.join(PALAVER)} -m {tiny()} {' '.join(SMALL)} | head -c 1"
     done = subprocess.run(
         ["bash", "-c", script + '; echo "${PIPESTATUS[1]}" >&2'],
         capture_output=True,
@@ -87,7 +71,7 @@ def test_a_pipe_that_closes_ends_it_quietly(tmp_path):
 )
 def test_a_signal_ends_it_while_it_waits_for_input(tmp_path, how, code):
     with subprocess.Popen(
-        [*CHAT, "-m", str(tiny()), *SMALL],
+        [*PALAVER, "-m", str(tiny()), *SMALL],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -103,7 +87,7 @@ def test_a_signal_ends_it_while_it_waits_for_input(tmp_path, how, code):
         assert process.wait(PATIENCE) == code
         assert process.stderr
         assert process.stderr.read() == b"cut off at the limit: /continue goes on\n"
-    assert len(stored(tmp_path)) == 2
+    assert len(messages(tmp_path)) == 2
 
 
 @pytest.mark.parametrize("way", ["dumb", "--plain", "unset"])
@@ -135,11 +119,11 @@ def test_ctrl_c_stops_a_plain_answer(tmp_path):
         terminal.wait("stopped: /continue goes on")
         terminal.send("\x04")
         assert terminal.ended() == 0
-    assert stored(tmp_path)[1].stop == "cancelled"
+    assert messages(tmp_path)[1].stop == "cancelled"
 
 
 def test_a_model_that_can_not_be_loaded_is_said_once(tmp_path):
-    done = piped(tmp_path, "hello\n", "-m", str(tmp_path / "none.gguf"))
+    done = chat(tmp_path, "hello\n", "-m", str(tmp_path / "none.gguf"))
     assert done.returncode == 2
     assert done.stderr.count("there is no such file") == 1
     assert done.stdout == ""
@@ -147,7 +131,7 @@ def test_a_model_that_can_not_be_loaded_is_said_once(tmp_path):
 
 def test_a_session_that_is_open_elsewhere_is_not_written(tmp_path):
     with subprocess.Popen(
-        [*CHAT, "-m", str(tiny()), *SMALL],
+        [*PALAVER, "-m", str(tiny()), *SMALL],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         env=environment(tmp_path),
@@ -157,14 +141,14 @@ def test_a_session_that_is_open_elsewhere_is_not_written(tmp_path):
         first.stdin.write(b"mine\n")
         first.stdin.flush()
         first.stdout.readline()
-        second = piped(tmp_path, "", "--resume", "1")
+        second = chat(tmp_path, "", "--resume", "1")
         assert second.returncode == 2
         assert "open for writing in another palaver" in second.stderr
-        other = piped(tmp_path, "/resume 1\nstill here\n")
+        other = chat(tmp_path, "/resume 1\nstill here\n")
         assert "open for writing in another palaver" in other.stderr
         assert other.returncode == 2
         os.kill(first.pid, signal.SIGKILL)
-    again = piped(tmp_path, "and on\n", "--resume", "1")
+    again = chat(tmp_path, "and on\n", "--resume", "1")
     assert again.returncode == 0
     assert "you> mine" in again.stderr
     with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.terminal import Terminal
+from tests.support.stored import entries, results
+from tests.support.terminal import Terminal, shipped
 from tests.tools.patch_trials import CHANGES, killed
 
-from palaver import demo
 from palaver.chat.decide import AwaitUser, next_step
-from palaver.core.log import Approval, CallStarted, Entry, FileChange
-from palaver.core.messages import Message, ToolCall, ToolResult, user
+from palaver.core.log import Approval, CallStarted, FileChange
+from palaver.core.messages import Message, ToolCall, user
 from palaver.sessions.store import Store
 from palaver.tools.patch import plan
 
@@ -33,33 +33,9 @@ def place(tmp_path, monkeypatch) -> Path:
     return folder
 
 
-def chat(home: Path, *args: str, **more: int) -> Terminal:
-    return Terminal(home, *args, model=demo.path(), **more)
-
-
-def entries(home: Path) -> list[Entry]:
-    with Store(home / "data" / "palaver.db", readonly=True) as store:
-        return [row.entry for row in store.path(store.list_sessions(1)[0].id)]
-
-
 def kinds(home: Path) -> list[str]:
     """Return what stands in the log, an entry a word."""
     return [e.role if isinstance(e, Message) else type(e).__name__ for e in entries(home)]
-
-
-def results(home: Path) -> list[str]:
-    parts = [p for e in entries(home) if isinstance(e, Message) for p in e.parts]
-    return [part.text for part in parts if isinstance(part, ToolResult)]
-
-
-def answered(terminal: Terminal, times: int = 1) -> None:
-    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
-    terminal.ready()
-
-
-def leave(terminal: Terminal) -> None:
-    terminal.send("\x04")
-    assert terminal.ended() == 0
 
 
 def written(place: Path) -> Iterator[Path]:
@@ -67,18 +43,18 @@ def written(place: Path) -> Iterator[Path]:
 
 
 def test_reading_tools_are_on_and_every_step_is_in_the_log(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("list the files")
-        answered(terminal)
+        terminal.answered()
         terminal.line("read notes.txt")
-        answered(terminal, 2)
+        terminal.answered(2)
         rows = terminal.rows()
         assert "[call] list_files({})" in rows
         at = rows.index("[result] read_file: 2 lines")
         assert rows[at + 1 : at + 3] == ["  hello there", "  second line"]
         assert "hello there" in rows[at + 3]
-        leave(terminal)
+        terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant", "CallStarted", "tool", "assistant"] * 2
     assert results(tmp_path) == ["notes.txt", "hello there\nsecond line\n"]
 
@@ -92,7 +68,7 @@ def test_reading_tools_are_on_and_every_step_is_in_the_log(tmp_path, place):
     ],
 )
 def test_writing_is_asked_about_with_the_diff(tmp_path, place, answer, result):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line(WRITE)
         terminal.wait("may it run?")
@@ -102,8 +78,8 @@ def test_writing_is_asked_about_with_the_diff(tmp_path, place, answer, result):
         terminal.wait("Ctrl-C stops the turn")
         assert not list(written(place))
         terminal.line(answer)
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert kinds(tmp_path) == [
         "user", "assistant", "Approval", *(["CallStarted"] if answer == "y" else []), "tool",
         "assistant",
@@ -113,43 +89,38 @@ def test_writing_is_asked_about_with_the_diff(tmp_path, place, answer, result):
 
 
 def test_python_computes_in_the_sandbox(tmp_path, place):
-    with chat(tmp_path, "-p", columns=100) as terminal:
+    with shipped(tmp_path, "-p", columns=100) as terminal:
         terminal.ready()
         terminal.line("what is 12*12?")
         terminal.wait("python: may it run?")
         assert "  | print(12*12)" in terminal.rows()
         terminal.line("y")
-        answered(terminal)
+        terminal.answered()
         assert "144" in terminal.text().rpartition("[result] python")[2]
-        leave(terminal)
+        terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant", "Approval", "CallStarted", "tool", "assistant"]
 
 
 def test_an_answer_that_lasts_is_shown_as_a_rule_and_not_asked_again(tmp_path, place):
     config = tmp_path / "config" / "config.toml"
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line(WRITE)
         terminal.wait("may it run?")
         terminal.line("a")
-        answered(terminal)
+        terminal.answered()
         assert "allowed from now on, written to the config:" in terminal.text()
-        leave(terminal)
+        terminal.leave()
     assert 'then = "allow"' in config.read_text()
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line(WRITE)
-        answered(terminal)
+        terminal.answered()
         assert "may it run?" not in terminal.text()
-        leave(terminal)
+        terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant", "CallStarted", "tool", "assistant"]
-    (approval,) = [e for e in _first_session(tmp_path) if isinstance(e, Approval)]
+    (approval,) = [e for e in entries(tmp_path, 1) if isinstance(e, Approval)]
     assert (approval.allowed, approval.by) == (True, "always")
-
-
-def _first_session(home: Path) -> list[Entry]:
-    with Store(home / "data" / "palaver.db", readonly=True) as store:
-        return [row.entry for row in store.path(1)]
 
 
 def slow(terminal: Terminal) -> None:
@@ -162,7 +133,7 @@ def slow(terminal: Terminal) -> None:
 
 
 def test_ctrl_c_ends_a_tool_and_leaves_the_turn_in_order(tmp_path, place):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         slow(terminal)
         begun = time.monotonic()
@@ -172,26 +143,26 @@ def test_ctrl_c_ends_a_tool_and_leaves_the_turn_in_order(tmp_path, place):
         terminal.ready()
         assert not _running("sleep 30", place)
         terminal.line("/continue")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert kinds(tmp_path)[-3:] == ["CallStarted", "tool", "assistant"]
 
 
 def test_killed_in_a_tool_it_asks_before_it_runs_the_call_again(tmp_path, place):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         slow(terminal)
         terminal.child.kill(9)
         terminal.child.wait()
     assert isinstance(entries(tmp_path)[-1], CallStarted)
-    with chat(tmp_path, *ALL, "--resume", "last", columns=140) as terminal:
+    with shipped(tmp_path, *ALL, "--resume", "last", columns=140) as terminal:
         terminal.wait("a tool call has no result yet")
         terminal.ready()
         terminal.line("/continue")
         terminal.wait("may it run again? it was under way when palaver ended")
         terminal.line("n")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert results(tmp_path) == [
         "not run again: it was under way when the program ended, what it did is not known"
     ]
@@ -218,36 +189,36 @@ def test_a_patch_that_was_killed_half_way_is_put_back_before_anything_is_asked(t
         ):
             last = store.append(session, last, entry).id
     os.chdir(tmp_path)  # the session goes on elsewhere
-    with chat(tmp_path, "-a", "--resume", "last", columns=200) as terminal:
+    with shipped(tmp_path, "-a", "--resume", "last", columns=200) as terminal:
         terminal.wait("put back a: the patch that changed it had been cut off")
         terminal.wait("a tool call has no result yet")
         assert (place / "a").read_text() == "a\n"
         assert sorted(path.name for path in place.iterdir()) == ["a", "notes.txt"]
         terminal.ready()
-        leave(terminal)
+        terminal.leave()
 
 
 def test_saying_something_else_leaves_an_open_call_a_result(tmp_path, place):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line(WRITE)
         terminal.wait("may it run?")
         terminal.child.kill(9)
         terminal.child.wait()
     assert kinds(tmp_path) == ["user", "assistant"]
-    with chat(tmp_path, *ALL, "--resume", "last", columns=100) as terminal:
+    with shipped(tmp_path, *ALL, "--resume", "last", columns=100) as terminal:
         terminal.wait("a tool call has no result yet")
         terminal.ready()
         terminal.line("hello")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant", "tool", "user", "assistant"]
     assert results(tmp_path) == ["not run: the user said something else"]
     assert not list(written(place))
 
 
 def test_what_is_typed_while_a_tool_runs_goes_in_at_the_next_step(tmp_path, place):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line("run the command sleep 3")
         terminal.wait(lambda: re.search(r"may it run\?|running shell", terminal.text()))
@@ -256,9 +227,9 @@ def test_what_is_typed_while_a_tool_runs_goes_in_at_the_next_step(tmp_path, plac
         terminal.wait("running shell")
         terminal.line("hello")
         terminal.wait("queued: hello")
-        answered(terminal)
+        terminal.answered()
         assert "you> hello" in terminal.rows()
-        leave(terminal)
+        terminal.leave()
     assert kinds(tmp_path)[-3:] == ["tool", "user", "assistant"]
     rows = [row for row in _rows(tmp_path) if isinstance(row.entry, Message)]
     assert next_step(rows) == AwaitUser("answered")
@@ -283,7 +254,7 @@ def _running(words: str, place: Path) -> list[str]:
 
 
 def test_tools_are_turned_on_and_off(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("/tools")
         terminal.wait("read_file(path, start, end)")
@@ -294,8 +265,8 @@ def test_tools_are_turned_on_and_off(tmp_path, place):
         terminal.line("/tools nothing")
         terminal.wait("there is no tool 'nothing'")
         terminal.line("list the files")
-        answered(terminal)
-        leave(terminal)
+        terminal.answered()
+        terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant"]
 
 
@@ -310,36 +281,36 @@ def test_tools_are_turned_on_and_off(tmp_path, place):
 def test_what_is_wrong_with_the_rules_is_said_and_ends_the_start(tmp_path, args, config, said):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.toml").write_text(config)
-    with chat(tmp_path, *args, columns=200) as terminal:
+    with shipped(tmp_path, *args, columns=200) as terminal:
         terminal.wait(said)
         assert terminal.ended() == 2
 
 
 def test_no_sandbox_is_said_loudly(tmp_path, place):
-    with chat(tmp_path, "--no-sandbox", "--tools", "shell", columns=100) as terminal:
+    with shipped(tmp_path, "--no-sandbox", "--tools", "shell", columns=100) as terminal:
         terminal.wait("NO SANDBOX")
         terminal.ready()
         terminal.line("/tools")
         terminal.wait("programs run in: NO SANDBOX")
-        leave(terminal)
+        terminal.leave()
 
 
 def test_undo_puts_files_back(tmp_path, place):
-    with chat(tmp_path, *ALL, columns=100) as terminal:
+    with shipped(tmp_path, *ALL, columns=100) as terminal:
         terminal.ready()
         terminal.line(WRITE)
         terminal.wait("may it run?")
         terminal.line("y")
-        answered(terminal)
+        terminal.answered()
         (made,) = written(place)
         terminal.line("/undo")
         terminal.wait(f"{made.name}: removed")
         assert not made.exists()
-        leave(terminal)
+        terminal.leave()
 
 
 def test_plain_lines_show_what_a_command_prints_as_it_comes(tmp_path, place):
-    with chat(tmp_path, *ALL, "--plain", "--consent", "auto") as terminal:
+    with shipped(tmp_path, *ALL, "--plain", "--consent", "auto") as terminal:
         terminal.wait("you>")
         terminal.line("run ls")
         terminal.wait("reused,")
@@ -349,7 +320,7 @@ def test_plain_lines_show_what_a_command_prints_as_it_comes(tmp_path, place):
 
 
 def test_plain_lines_ask_too(tmp_path, place):
-    with chat(tmp_path, *ALL, "--plain") as terminal:
+    with shipped(tmp_path, *ALL, "--plain") as terminal:
         terminal.wait("you>")
         terminal.line(WRITE)
         terminal.wait("may it run?")
@@ -362,12 +333,12 @@ def test_plain_lines_ask_too(tmp_path, place):
 
 
 def test_a_resumed_session_shows_its_calls(tmp_path, place):
-    with chat(tmp_path, columns=100) as terminal:
+    with shipped(tmp_path, columns=100) as terminal:
         terminal.ready()
         terminal.line("list the files")
-        answered(terminal)
-        leave(terminal)
-    with chat(tmp_path, "--resume", "last", columns=100) as terminal:
+        terminal.answered()
+        terminal.leave()
+    with shipped(tmp_path, "--resume", "last", columns=100) as terminal:
         terminal.wait("[result] list_files")
         assert "[call] list_files({})" in terminal.rows()
-        leave(terminal)
+        terminal.leave()

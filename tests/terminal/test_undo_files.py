@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
-from tests.support.terminal import Terminal
-
-from palaver import demo
+from tests.support.terminal import Terminal, shipped
 
 WRITE = "write 'hello' to greeting.txt"
 
@@ -23,7 +20,7 @@ def place(tmp_path, monkeypatch) -> Path:
 
 def chat(home: Path, *args: str) -> Terminal:
     given = ("--tools", "shell,write_file", "--consent", "auto", *args)
-    return Terminal(home, *given, model=demo.path(), columns=100)
+    return shipped(home, *given, columns=100)
 
 
 def files(place: Path) -> dict[str, str]:
@@ -33,13 +30,7 @@ def files(place: Path) -> dict[str, str]:
 def say(terminal: Terminal, line: str, times: int) -> None:
     """Say something and wait for the turn's last answer, the `times`th one with a tool."""
     terminal.line(line)
-    terminal.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", terminal.text())) >= times)
-    terminal.ready()
-
-
-def leave(terminal: Terminal) -> None:
-    terminal.send("\x04")
-    assert terminal.ended() == 0
+    terminal.answered(times)
 
 
 def test_undo_and_redo_move_files_also_after_a_kill(tmp_path, place):
@@ -65,7 +56,7 @@ def test_undo_and_redo_move_files_also_after_a_kill(tmp_path, place):
         terminal.line("/undo")
         terminal.wait(f"{name}: not restored, it was changed since")
         assert files(place) == {name: "the user's"}
-        leave(terminal)
+        terminal.leave()
 
 
 def test_what_a_command_changed_is_listed_and_not_undone(tmp_path, place):
@@ -81,4 +72,4 @@ def test_what_a_command_changed_is_listed_and_not_undone(tmp_path, place):
         terminal.wait("not undone: shell changed made")
         terminal.wait("1 turn undone")
         assert files(place) == {"made": "x\n"}
-        leave(terminal)
+        terminal.leave()
