@@ -84,6 +84,25 @@ def test_a_cache_that_is_cut_says_what_a_fresh_one_says(tmp_path, kind):
     assert np.abs(wanted - fresh).max() < 1e-4
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_rows_side_by_side_are_what_each_is_alone(tmp_path, kind, monkeypatch):
+    monkeypatch.setattr("palaver.engines.transformers.rows._STEP", 64)  # in several columns
+    model = opened(write(tmp_path / "m", KINDS[kind]()), tmp_path / "home")
+    prompts = [IDS[:3], IDS, IDS[5:30]]
+
+    def alone(ids: list[int]) -> Any:
+        model.crop(0)
+        return model.forward(ids)
+
+    rows = model.read(prompts)
+    for row, prompt in enumerate(prompts):
+        assert np.abs(rows.logits[row] - alone(prompt)).max() < 1e-4
+    rows.step([11, 12, 13], [0, 1, 2])
+    rows.step([21, 23], [0, 2])  # the one in the middle is over
+    for row, ids in enumerate(([*IDS[:3], 11, 21], [*IDS[5:30], 13, 23])):
+        assert np.abs(rows.logits[row] - alone(ids)).max() < 1e-4
+
+
 def test_a_cache_that_can_not_be_cut_is_read_again_and_that_is_said(tmp_path):
     config = transformers.Lfm2Config(
         **SHAPE, layer_types=["conv", "full_attention", "conv", "full_attention"]

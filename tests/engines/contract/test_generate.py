@@ -13,6 +13,7 @@ from palaver.core.engine import Engine, Token
 from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
 from palaver.core.messages import user
+from palaver.engines.child.batch import complete
 from palaver.models.ids import ReplyIds
 from palaver.models.local import LocalModel
 
@@ -209,5 +210,28 @@ def test_what_was_read_before_a_cancel_is_not_read_again(model):
         last = (await collect(model.engine, long, max_tokens=1))[-1]
         assert last.timings.reused >= min(read, 896)
         assert last.timings.reused + last.timings.prefilled == 900
+
+    asyncio.run(run())
+
+
+def test_prompts_side_by_side_are_answered_as_each_alone(model):
+    asked = ("Hello", "Tell a long story.", "Smile", "Hello", "Write a list.")
+
+    async def run() -> None:
+        given = Sampling(max_tokens=90, temperature=0.0)
+        prompts = [await prompt(model, said) for said in asked]
+        alone = [await collect(model.engine, ids, max_tokens=90) for ids in prompts]
+        found = await complete(model.engine, prompts, given)
+        assert [one.text for one in found] == [text(tokens) for tokens in alone]
+        assert [one.stop for one in found] == ["end", "length", "end", "end", "end"]
+        assert [one.timings.decoded for one in found] == [t[-1].count for t in alone]
+        stopped = await complete(model.engine, prompts[:2], Sampling(stop=("am", " two")))
+        assert [one.text for one in stopped] == [
+            "Hello! I ",
+            "Line one of a story that goes on. Line",
+        ]
+        with pytest.raises(UserError, match="1500 tokens"):
+            await complete(model.engine, [prompts[0], [5] * 1500], given)
+        assert text(await reply(model, "Hello")) == HELLO
 
     asyncio.run(run())

@@ -200,6 +200,28 @@ class ChildEngine:
             raise EngineError(f"the engine can't {action} its state: {error.message}") from None
         return dict(answer)
 
+    async def batch(
+        self, prompts: Sequence[Sequence[int]], sampling: Sampling
+    ) -> AsyncGenerator[tuple[int, Token]]:
+        """Yield each prompt's number and its whole reply, as they end. For a `hosted` engine.
+
+        Closing the iterator ends all.
+        """
+        body = native.request([], sampling, self._preserved, 0) | {"prompts": [*map(list, prompts)]}
+        stream = self._wire().events("/batch", body)
+        count = 0
+        async with contextlib.aclosing(self._chunks(stream)) as chunks:
+            async for chunk in chunks:
+                yield chunk.index, native.last(chunk, 0.0)
+                count += 1
+        if count < len(prompts):
+            raise await self._broken(None)
+
+    @property
+    def hosted(self) -> bool:
+        """Whether `palaver.engines.host` runs it."""
+        return bool(find(self._child.given.engine).opener)
+
     @property
     def parallel(self) -> int:
         """How many slots it has."""

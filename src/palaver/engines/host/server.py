@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import hmac
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,11 @@ import h11
 import msgspec
 
 from palaver.core.errors import UserError
+from palaver.engines.host import batch
 from palaver.engines.host.connection import Connection
-from palaver.engines.host.slot import Chunk, Request, Slot, Stop, read_request
+from palaver.engines.host.slot import Request, Slot, Stop, read_request
+
+Run = Callable[[Slot, Sequence[Request], Callable[[Any], None], Stop], None]
 
 
 class RefusedError(Exception):
@@ -65,7 +68,10 @@ class Server:
         try:
             body = msgspec.json.decode(data, type=dict[str, Any])
             if url.path == "/completion":
-                await self._complete(read_request(body, self._slot.model), connection)
+                await self._complete([self._request(body)], _one, connection)
+            elif url.path == "/batch":
+                requests = [self._request(body | {"prompt": p}) for p in body["prompts"]]
+                await self._complete(requests, batch.run, connection)
             elif url.path == "/slots/0":
                 action = parse_qs(url.query).get("action", [""])[0]
                 answer = await self._state(action, str(body["filename"]))
@@ -86,7 +92,8 @@ class Server:
         special, begin = body.get("parse_special", True), body.get("add_special", False)
         return {"tokens": words.encode(str(body["content"]), special=special, begin=begin)}
 
-    async def _complete(self, request: Request, connection: Connection) -> None:
+    def _request(self, body: dict[str, Any]) -> Request:
+        request = read_request(body, self._slot.model)
         if len(request.prompt) >= self._slot.context:
             raise RefusedError(
                 400,
@@ -95,14 +102,19 @@ class Server:
                 n_prompt_tokens=len(request.prompt),
                 n_ctx=self._slot.context,
             )
+        return request
+
+    async def _complete(
+        self, requests: Sequence[Request], run: Run, connection: Connection
+    ) -> None:
         events: asyncio.Queue[bytes | None] = asyncio.Queue()
         stop = Stop()
         loop = asyncio.get_running_loop()
 
-        def emit(chunk: Chunk) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, msgspec.json.encode(chunk))
+        def emit(event: Any) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, msgspec.json.encode(event))
 
-        job = loop.run_in_executor(self._worker, self._slot.reply, request, emit, stop)
+        job = loop.run_in_executor(self._worker, run, self._slot, requests, emit, stop)
         job.add_done_callback(lambda done: _end(events, done.exception()))
         try:
             await connection.events(events, stop.ask)
@@ -125,6 +137,10 @@ class Server:
         except Exception as error:  # noqa: BLE001  (whatever the engine raises: told, logged)
             traceback.print_exception(error)
             raise RefusedError(400, _said(error)) from None
+
+
+def _one(slot: Slot, requests: Sequence[Request], emit: Callable[[Any], None], stop: Stop) -> None:
+    slot.reply(requests[0], emit, stop)
 
 
 def _end(events: asyncio.Queue[bytes | None], error: BaseException | None) -> None:

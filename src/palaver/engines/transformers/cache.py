@@ -47,6 +47,12 @@ class Room(DynamicLayer):  # type: ignore[misc]
             self.keys = self._keys[..., :length, :]
             self.values = self._values[..., :length, :]
 
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows of a batch alone."""
+        if self.is_initialized:
+            self._keys, self._values = self._keys[rows], self._values[rows]
+            self.cut(self.keys.shape[-2])
+
 
 def _room(like: Tensor, length: int) -> Tensor:
     size = _FIRST
@@ -81,6 +87,13 @@ def cut(cache: DynamicCache, length: int) -> None:
     for layer in cache.layers:
         if isinstance(layer, Room):
             layer.cut(length)
+
+
+def select(cache: DynamicCache, rows: Tensor) -> None:
+    """Keep these rows of a batch's cache alone, one that `can_cut`."""
+    for layer in cache.layers:
+        if isinstance(layer, Room):
+            layer.select(rows)
 
 
 def tensors(cache: DynamicCache) -> dict[str, Tensor]:

@@ -19,6 +19,7 @@ from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.host.folder import Folder, check_memory
 from palaver.engines.host.model import Say
 from palaver.engines.transformers import cache, load, lora
+from palaver.engines.transformers.rows import PaddedRows
 
 
 class TransformersModel:
@@ -48,6 +49,10 @@ class TransformersModel:
             )
         self._length += len(ids)
         return found.logits[0, -1].float().cpu().numpy()
+
+    def read(self, prompts: Sequence[Sequence[int]]) -> PaddedRows:
+        """Read prompts side by side; see `palaver.engines.host.batch.Batching`."""
+        return PaddedRows(self._model, self._device, prompts, self._more)
 
     def crop(self, length: int) -> int:
         """Cut the cache back; one with a running state begins anew."""
