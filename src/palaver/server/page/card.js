@@ -59,7 +59,7 @@ export class Card {
   }
 
   said(approval) {
-    if (!approval.allowed) this.mark("declined", "bad");
+    this.declined = !approval.allowed;
   }
 
   print(more) {
@@ -72,6 +72,6 @@ export class Card {
   result(part) {
     this.printed.hidden = !part.text;
     this.printed.textContent = exact(part.text);
-    this.mark(part.failed ? "failed" : "done", part.failed ? "bad" : "good");
+    this.mark(this.declined ? "declined" : part.failed ? "failed" : "done", part.failed ? "bad" : "good");
   }
 }

@@ -72,8 +72,8 @@ function told(question) {
   const made = [
     el("p", { class: "what" }, line(preview.title || question.call.name, 400)),
     el("pre", { class: "exact", tabindex: "0", dir: "ltr", "aria-label": "what would run" }, text),
-    ...preview.notes.map((note) => el("p", { class: "warn" }, exact(note, false))),
   ];
+  if (preview.notes.length) made.push(el("div", { class: "warn" }, ...preview.notes.map((note) => el("p", {}, exact(note, false)))));
   if (question.printed) made.push(el("p", { class: "muted" }, "It had printed:"), el("pre", { class: "exact", tabindex: "0" }, exact(question.printed)));
   if (question.always) {
     const rule = question.always.trim().split("\n").slice(1).join(", ");

@@ -63,6 +63,11 @@ export class Sessions {
     this.set(this.list);
   }
 
+  name(hit) {
+    const known = this.list.find((session) => session.id === hit.session);
+    return line(hit.title || known?.preview || "", 120) || `Session ${hit.session}`;
+  }
+
   async search(text) {
     const { hits } = await post("search", { text });
     const items = hits.map((hit) => {
@@ -70,7 +75,7 @@ export class Sessions {
       const points = [...hit.snippet];
       const part = (a, b) => points.slice(a, b).join("");
       const snippet = el("small", { dir: "auto" }, part(0, from), el("mark", {}, part(from, to)), part(to));
-      return el("li", {}, el("a", { href: `#/${hit.session}`, class: "hit" }, el("span", {}, line(hit.title || `Session ${hit.session}`)), snippet));
+      return el("li", {}, el("a", { href: `#/${hit.session}`, class: "hit" }, el("span", {}, this.name(hit)), snippet));
     });
     this.root.replaceChildren(items.length ? el("ul", {}, ...items) : el("p", { class: "muted none" }, "Nothing found."));
   }

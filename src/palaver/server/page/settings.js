@@ -13,6 +13,8 @@ const FIELDS = [
   ["seed", "Seed", "0", "4294967294", "1"],
 ];
 
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+
 function kept() {
   try {
     const value = JSON.parse(localStorage.getItem("sampling") || "{}");
@@ -87,17 +89,17 @@ function themes() {
   return box;
 }
 
-const dark = () => matchMedia("(prefers-color-scheme: dark)").matches;
-
 // The switch in the header: from what is seen to the other.
 export function themeSwitch() {
-  const seen = () => document.documentElement.dataset.theme ?? (dark() ? "dark" : "light");
+  const seen = () => document.documentElement.dataset.theme ?? (DARK.matches ? "dark" : "light");
+  const other = () => (seen() === "dark" ? "light" : "dark");
   const made = button("Light or dark", "dark", () => {
-    const next = seen() === "dark" ? "light" : "dark";
-    document.documentElement.dataset.theme = next;
-    localStorage.setItem("theme", next);
-    made.firstChild.replaceWith(icon(next === "dark" ? "light" : "dark"));
+    localStorage.setItem("theme", other());
+    document.documentElement.dataset.theme = other();
   });
-  made.firstChild.replaceWith(icon(seen() === "dark" ? "light" : "dark"));
+  const show = () => made.firstChild.replaceWith(icon(other()));
+  new MutationObserver(show).observe(document.documentElement, { attributeFilter: ["data-theme"] });
+  DARK.addEventListener("change", show);
+  show();
   return made;
 }
