@@ -17,7 +17,9 @@ import random
 import re
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyte
@@ -45,7 +47,8 @@ _LONG = 30  # entries
 # The program's own rows below an answer.
 _NOT_SAID = re.compile(
     r"^(reading|loading the model|queued:|sent and not stored|.*\d+ reused, \d+ read( |$)"
-    r"|(stopped|the answer was empty); nothing was answered|.*takes it back$)"
+    r"|(stopped|the answer was empty); nothing was answered|.*takes it back$"
+    r"|error: this conversation takes|drop the oldest turns with /trim)"
 )
 _LETTERS = re.compile(r"[^A-Za-z]+")
 
@@ -145,7 +148,8 @@ class Trial:
                 kept = _LETTERS.sub("", visible(answers.get(stored[text], "")))
                 if not _within(found, kept):
                     lost = len("".join(segment).split())
-                    print(f"lost: painted {found[-60:]!r}, stored {kept[-60:]!r}", flush=True)
+                    print(f"lost: painted {found!r}, stored {kept!r}", flush=True)
+                    print(f"what the terminal got: {_keep(chat.raw)}", flush=True)
             self.acknowledged += words
             self.lost += lost
         said_last = [row.entry for row in rows if isinstance(row.entry, Message)][-1:]
@@ -160,6 +164,12 @@ class Trial:
             if not running:
                 store.recover(sessions[0].id)
             return store.path(sessions[0].id)
+
+
+def _keep(raw: Sequence[int]) -> str:
+    with tempfile.NamedTemporaryFile(prefix="kill-", suffix=".raw", delete=False) as file:
+        file.write(bytes(raw))
+    return file.name
 
 
 def _said(row: Row) -> str:
