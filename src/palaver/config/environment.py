@@ -33,6 +33,23 @@ def dumb_terminal() -> bool:
     return os.environ.get("TERM", "dumb") in ("dumb", "")
 
 
+_REFLOWING = ("alacritty", "foot", "tmux", "wezterm", "xterm-ghostty", "xterm-kitty")
+_REFLOWING_PROGRAMS = ("Apple_Terminal", "WezTerm", "ghostty", "iTerm.app", "tmux", "vscode")
+_OF_REFLOWING = ("KITTY_WINDOW_ID", "KONSOLE_VERSION", "TMUX", "VTE_VERSION", "WT_SESSION")
+
+
+def reflows() -> bool:
+    """Say whether the terminal is known to break rows anew when it becomes narrower.
+
+    Where it is not known, no: rows that are redrawn may then stand twice, but none is erased.
+    """
+    return (
+        os.environ.get("TERM", "").startswith(_REFLOWING)
+        or os.environ.get("TERM_PROGRAM") in _REFLOWING_PROGRAMS
+        or any(name in os.environ for name in _OF_REFLOWING)
+    ) and "STY" not in os.environ  # GNU screen does not, wherever it runs
+
+
 def variable(name: str) -> str | None:
     """Return a variable that the user named in the config; None where it is not set."""
     return os.environ.get(name)

@@ -8,11 +8,19 @@ flickers and a paste or a key in between is never lost.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from prompt_toolkit.application import Application
 from prompt_toolkit.data_structures import Point
+from prompt_toolkit.layout.screen import Char
 from prompt_toolkit.output import Output, create_output
+
+from palaver.config import environment
+from palaver.terminal.layout import Inline
+
+
+def _cells(row: Mapping[int, Char]) -> int:
+    return max((at + char.width for at, char in row.items() if char.char != " "), default=0)
 
 
 class Canvas:
@@ -25,10 +33,12 @@ class Canvas:
         self._application: Application[None] | None = None
         self._held: list[str] = []  # what came while another program had the terminal
         self._lost = lost
+        self._reflows = environment.reflows()
 
-    def attach(self, application: Application[None]) -> None:
+    def attach(self, application: Inline) -> None:
         """Take the application that draws on this terminal."""
         self._application = application
+        application.resized = self.resized
         application.before_render += lambda _app: self._release()
 
     @property
@@ -59,6 +69,22 @@ class Canvas:
             self.output.flush()
         except OSError:
             self.hang_up()
+
+    def resized(self) -> None:
+        """Erase what was drawn, before it is drawn again in another width.
+
+        A terminal that became narrower may have broken its rows anew, and they are more now.
+        """
+        app = self._application
+        if self.gone or app is None or app._running_in_terminal:
+            return
+        renderer, columns = app.renderer, self.columns
+        screen, size, at = renderer._last_screen, renderer._last_size, renderer._cursor_pos
+        if self._reflows and screen and size and columns < size.columns:
+            rows = [screen.data_buffer[y] for y in range(at.y)]
+            above = sum(max(1, -(-_cells(row) // columns)) for row in rows)
+            renderer._cursor_pos = Point(x=at.x % columns, y=above + at.x // columns)
+        self._erase(app)
 
     def hang_up(self) -> None:
         """Write no more: the terminal was closed."""

@@ -39,6 +39,17 @@ _STYLE = Style.from_dict({"status": "fg:ansibrightblack", "prompt": "bold"})
 _PLAIN = Style.from_dict({})
 
 
+class Inline(Application[None]):
+    """An application that says when its terminal was resized, before it draws itself anew."""
+
+    resized: Callable[[], None] | None = None
+
+    def _on_resize(self) -> None:
+        if self.resized:
+            self.resized()
+        super()._on_resize()
+
+
 def make_application(
     tail: Callable[[], StyleAndTextTuples],
     status: Callable[[], str],
@@ -48,7 +59,7 @@ def make_application(
     *,
     vi: bool,
     color: bool,
-) -> tuple[Application[None], Buffer]:
+) -> tuple[Inline, Buffer]:
     """Build the application and its input buffer; nothing is drawn yet.
 
     `tail` is what stands above the input line and is redrawn, `status` the line below it.
@@ -62,7 +73,7 @@ def make_application(
     )
     menu = Float(CompletionsMenu(max_height=MENU, scroll_offset=1), xcursor=True, ycursor=True)
     body = FloatContainer(HSplit([above, entry, search, _below(status)]), [menu])
-    application: Application[None] = Application(
+    application = Inline(
         Layout(body, focused_element=entry),
         key_bindings=keys,
         editing_mode=EditingMode.VI if vi else EditingMode.EMACS,

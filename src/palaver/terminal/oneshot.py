@@ -70,7 +70,7 @@ class MarkdownScreen(OneShotScreen):
 
     def begin(self, what: str) -> None:
         """Start an answer."""
-        painter = Painter(self._raw, _size)
+        painter = Painter(self._raw, _size, reflows=environment.reflows())
         self._view = MarkdownView(painter.update, _size, color=self._color)
 
     def show(self, events: Sequence[Event]) -> None:
