@@ -43,6 +43,8 @@ _PAGE = ("system", "tools", "max_tool_rounds", "consent", "no_sandbox", "no_save
               help="A page that may ask, such as https://chat.example.")  # fmt: skip
 @click.option("--page", multiple=True, metavar="NAME",
               help="A key that may use the page, which shows all your sessions.")  # fmt: skip
+@click.option("--capture", is_flag=True,
+              help="Keep what clients say and are answered, as sessions.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 @click.pass_context
 def serve(ctx: click.Context, /, **values: Any) -> int:
@@ -60,10 +62,12 @@ def serve(ctx: click.Context, /, **values: Any) -> int:
 
 def _serve(values: dict[str, Any]) -> int:
     from palaver import assemble
+    from palaver.config import paths
     from palaver.launch import TINY
     from palaver.server import run
     from palaver.server.guard import LOOPBACK, Policy
     from palaver.server.keys import Keys
+    from palaver.server.memory import Memory, Shelf
     from palaver.server.service import Limits, Service
     from palaver.server.sessions.desk import Access, Desk
     from palaver.server.sessions.tooling import ToolPolicy
@@ -88,7 +92,8 @@ def _serve(values: dict[str, Any]) -> int:
     access = Access(None if not needed else frozenset(values["page"]), not values["no_save"])
 
     async def go() -> None:
-        service = Service(name, limits, assemble.sampling(settings))
+        shelf = Shelf(paths.database(), name) if values["capture"] else None
+        service = Service(name, limits, assemble.sampling(settings), Memory(shelf))
         desk = Desk(service, settings, tools, access)
         await run.serve(settings, service, desk, policy, listening, _say, **options)
 

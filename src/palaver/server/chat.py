@@ -38,7 +38,7 @@ async def completions(request: Request) -> Response:
     return Stream(chat.chunks()) if given.stream else Whole(chat.whole())
 
 
-def wanted(service: Service, given: ChatRequest) -> Wanted:
+def wanted(service: Service, given: ChatRequest, client: str) -> Wanted:
     """Return what the model is to do. Raises ApiError."""
     logprobs = max(1, given.top_logprobs or 0) if given.logprobs else None
     sampling = asked.sampling(
@@ -52,7 +52,7 @@ def wanted(service: Service, given: ChatRequest) -> Wanted:
     tools, forced = _tools(given)
     schema = given.response_format.schema() if given.response_format else None
     return Wanted(
-        as_rows(service, given.messages),
+        service.memory.recall(client, as_rows(service, given.messages)),
         msgspec.structs.replace(sampling, json_schema=schema),
         tools,
         forced,
@@ -93,7 +93,7 @@ class Chat:
         self._service = service
         self._given = given
         self._client = client
-        self._wanted = wanted(service, given)
+        self._wanted = wanted(service, given, client)
         self._head: dict[str, Any] = {
             "id": said.new_id("chatcmpl"),
             "object": "chat.completion.chunk",
@@ -105,8 +105,8 @@ class Chat:
         """Yield the chunks of a stream. Raises ApiError."""
         answers: list[MessageDone] = []
         for number in range(self._given.n or 1):
-            async with aclosing(self._choice(number)) as events:
-                choice = Choice(self._head, number, self._given)
+            choice = Choice(self._head, number, self._given)
+            async with aclosing(self._choice(number, choice.ids)) as events:
                 async for event in events:
                     for chunk in choice.chunks(event):
                         yield chunk
@@ -122,12 +122,12 @@ class Chat:
         choices: list[dict[str, Any]] = []
         for number in range(self._given.n or 1):
             logprobs = _Logprobs(self._given)
-            async with aclosing(self._choice(number)) as events:
+            async with aclosing(self._choice(number, calls.CallIds())) as events:
                 async for event in events:
                     logprobs.add(event)
                     if isinstance(event, MessageDone):
                         answers.append(event)
-            message = calls.CallIds().named(answers[-1].message)
+            message = answers[-1].message
             choices.append(
                 {
                     "index": number,
@@ -140,11 +140,10 @@ class Chat:
         kind = {"object": "chat.completion"}
         return self._head | kind | {"choices": choices, "usage": usage}
 
-    def _choice(self, number: int) -> AsyncGenerator[Event]:
+    def _choice(self, number: int, ids: calls.CallIds) -> AsyncGenerator[Event]:
         sampling = asked.another_seed(self._wanted.sampling, number)
-        return self._service.answer(
-            self._client, msgspec.structs.replace(self._wanted, sampling=sampling)
-        )
+        wanted = msgspec.structs.replace(self._wanted, sampling=sampling)
+        return self._service.answer(self._client, wanted, ids)
 
 
 class _Logprobs:
@@ -186,7 +185,7 @@ class Choice:
         self._head = head | {"usage": None} if given.usage_wanted else head
         self._number = number
         self._logprobs = _Logprobs(given)
-        self._ids = calls.CallIds()
+        self.ids = calls.CallIds()
         self._begun = False
         self._named: set[int] = set()
 
@@ -212,7 +211,7 @@ class Choice:
         if delta.index in self._named:
             return {"index": delta.index, "function": function}
         self._named.add(delta.index)
-        call_id = self._ids.of(delta.index)
+        call_id = self.ids.of(delta.index)
         function["name"] = delta.name or ""
         return {"index": delta.index, "id": call_id, "type": "function", "function": function}
 

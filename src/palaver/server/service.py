@@ -23,8 +23,10 @@ from palaver.engines.child.engine import ChildEngine
 from palaver.models.local import LocalModel
 from palaver.models.prompt import Prompt
 from palaver.server import calls
+from palaver.server.calls import CallIds
 from palaver.server.errors import ApiError, as_api_error
 from palaver.server.lanes import Lane, Lanes
+from palaver.server.memory import Memory
 from palaver.server.metrics import Metrics
 
 State = Literal["loading", "ready", "draining"]
@@ -69,7 +71,9 @@ class Served(Struct, frozen=True):
 class Service:
     """One model and who may ask it for what."""
 
-    def __init__(self, name: str, limits: Limits, usual: Sampling) -> None:
+    def __init__(
+        self, name: str, limits: Limits, usual: Sampling, memory: Memory | None = None
+    ) -> None:
         """`name` is what clients call the model; `usual` what holds where they set nothing."""
         self.name = name
         self.limits = limits
@@ -77,6 +81,7 @@ class Service:
         self.state: State = "loading"
         self.began = time.time()
         self.metrics = Metrics()
+        self.memory = memory or Memory()
         self._served: Served | None = None
         self._models: dict[tuple[datetime.date, str | None], list[LocalModel]] = {}
         self._answering: set[LocalModel] = set()
@@ -191,8 +196,23 @@ class Service:
             async for event in events:
                 yield event
 
-    async def answer(self, client: str, wanted: Wanted) -> AsyncGenerator[Event]:
-        """Answer a log, once it is the client's turn. Raises ApiError."""
+    async def answer(self, client: str, wanted: Wanted, ids: CallIds) -> AsyncGenerator[Event]:
+        """Answer a log, once it is the client's turn, and remember that. Raises ApiError.
+
+        `ids` gives the calls their ids.
+        """
+        async with aclosing(self._answer(client, wanted)) as events:
+            async for event in events:
+                if isinstance(event, MessageDone):
+                    event = msgspec.structs.replace(event, message=ids.named(event.message))
+                    try:
+                        made = event.message, event.generation
+                        await self.memory.keep(client, wanted.rows, *made)
+                    except PalaverError as error:
+                        raise as_api_error(error) from error
+                yield event
+
+    async def _answer(self, client: str, wanted: Wanted) -> AsyncGenerator[Event]:
         models = await self.models(wanted.effort)
         sampling = wanted.sampling
         try:
@@ -306,6 +326,7 @@ class Service:
 
     async def close(self) -> None:
         """End the engine."""
+        await self.memory.close()
         if self._served:
             await asyncio.shield(self._served.engine.close())
 
