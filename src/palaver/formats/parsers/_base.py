@@ -12,7 +12,7 @@ from palaver.core.format import Parser
 
 # Templates write some markers in pieces, `'<' + name + '>'`: a claim looks at the text
 Claim = Callable[[str], bool]
-_BLANK = re.compile(r"\s*")
+BLANK = re.compile(r"\s*")
 
 
 class Markers:
@@ -68,7 +68,7 @@ def match_end(pattern: re.Pattern[str], text: str, at: int, stop: int = sys.maxs
 
 def blank_end(text: str, at: int) -> int:
     """Return where the white space that begins at `at` ends."""
-    return match_end(_BLANK, text, at)
+    return match_end(BLANK, text, at)
 
 
 class StepParser(ABC):

@@ -7,12 +7,11 @@ from collections.abc import Callable
 
 from palaver.core.events import CallDelta, CallParsed, ParserEvent
 from palaver.core.messages import ToolCall
-from palaver.formats.parsers._base import Markers, match_end
+from palaver.formats.parsers._base import BLANK, Markers, match_end
 from palaver.formats.parsers._json_call import CUT_OFF, JsonValue, problem, stays_inside
 
 Emit = Callable[[ParserEvent], object]
-_BLANK = re.compile(r"\s*")
-_LONGEST_NAME = 512
+LONGEST_NAME = 512
 
 
 class CallWriter:
@@ -105,7 +104,7 @@ class NamedCall(CallReader):
         end: str,
         name: Callable[[str], tuple[str | None, str]] = lambda raw: (raw.strip(), ""),
         guess: Callable[[str, str], str] = lambda call_id, arguments: "",
-        skip: re.Pattern[str] = _BLANK,
+        skip: re.Pattern[str] = BLANK,
         longest: int = 64,
     ) -> None:
         """`longest` is the longest text that `sep` or `skip` matches, in characters."""
@@ -145,7 +144,7 @@ class NamedCall(CallReader):
         self._write.close(error, self._head + self._write.arguments)
 
     def _naming(self, text: str, at: int, last: bool) -> int:
-        near = text[at : at + _LONGEST_NAME]
+        near = text[at : at + LONGEST_NAME]
         found = self._sep.search(near)
         end = near.find(self._end) if self._end else -1
         if found and (end < 0 or found.start() <= end):
@@ -163,7 +162,7 @@ class NamedCall(CallReader):
             self._write.close(raw=near[:end])
             self.done = True
             return at + end + len(self._end)
-        if len(near) == _LONGEST_NAME:
+        if len(near) == LONGEST_NAME:
             self._step = self._broken
         return at
 

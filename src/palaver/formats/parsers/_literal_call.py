@@ -7,7 +7,7 @@ import re
 from typing import NamedTuple
 
 from palaver.formats.parsers._base import blank_end
-from palaver.formats.parsers._call import CallReader, Emit
+from palaver.formats.parsers._call import LONGEST_NAME, CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF
 from palaver.formats.parsers._typed import escaped
 
@@ -23,7 +23,6 @@ _NAME = re.compile(r"[\w.-]+")
 _WORDS = {"True": "true", "False": "false", "None": "null", "null": "null"}
 _LONGEST_ESCAPE = 10
 _FOLLOWS = re.compile(r"\s{0,16}(?:([,\]}:])|\)\s{0,16}([,;\]<])?)?")
-_LONGEST_NAME = 512
 
 
 class Style(NamedTuple):
@@ -73,15 +72,15 @@ class LiteralCall(CallReader):
         self._write.close(CUT_OFF)
 
     def _naming(self, text: str, at: int, last: bool) -> int:
-        open_at = text.find(self._style.opens, at, at + _LONGEST_NAME)
-        end = text.find(self._end, at, at + _LONGEST_NAME) if self._end else -1
+        open_at = text.find(self._style.opens, at, at + LONGEST_NAME)
+        end = text.find(self._end, at, at + LONGEST_NAME) if self._end else -1
         if open_at >= 0 and (end < 0 or open_at < end):
             name = text[at:open_at].strip().removeprefix(self._style.prefix).strip()
             self._write.name(name.removesuffix(".call") if self._style.opens == "(" else name)
             self._step = self._value
             return open_at
-        if end >= 0 or len(text) - at >= _LONGEST_NAME or last:
-            stop = end if end >= 0 else min(len(text), at + _LONGEST_NAME)
+        if end >= 0 or len(text) - at >= LONGEST_NAME or last:
+            stop = end if end >= 0 else min(len(text), at + LONGEST_NAME)
             raw = text[at:stop].strip()
             if raw and not last:
                 name = raw.removeprefix(self._style.prefix)
@@ -145,9 +144,9 @@ class LiteralCall(CallReader):
         return at + 1
 
     def _wording(self, text: str, at: int, last: bool) -> int:
-        found = self._style.word.match(text, at, at + _LONGEST_NAME)
+        found = self._style.word.match(text, at, at + LONGEST_NAME)
         end = found.end() if found else at + 1
-        near = len(text) - at < _LONGEST_NAME
+        near = len(text) - at < LONGEST_NAME
         if near and not last and blank_end(text, end) == len(text):
             return at
         self._settle("")

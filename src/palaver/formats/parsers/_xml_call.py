@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from palaver.core.events import CallDelta
 from palaver.core.tool import ToolSpec
-from palaver.formats.parsers._base import Markers, match_end, starts
+from palaver.formats.parsers._base import BLANK, Markers, match_end, starts
 from palaver.formats.parsers._call import CallReader, Emit
 from palaver.formats.parsers._json_call import CUT_OFF, problem
 from palaver.formats.parsers._typed import ANY, STRING, escaped, kinds, typed
@@ -38,7 +38,7 @@ class Shape(NamedTuple):
     raw_end: tuple[str, ...]
     trim: bool = False
     cdata: bool = False
-    gap: re.Pattern[str] = re.compile(r"\s*")
+    gap: re.Pattern[str] = BLANK
 
 
 class XmlCall(CallReader):
@@ -69,8 +69,9 @@ class XmlCall(CallReader):
     def cut_off(self, rest: str) -> None:
         """Close at the end of the reply; `rest` is what was not taken."""
         if self._step in (self._heading, self._raw):
-            if "".join(self._stray).strip() or rest.strip():
-                self._write.close(CUT_OFF, "".join(self._stray) + rest)
+            raw = "".join(self._stray) + rest
+            if raw.strip():
+                self._write.close(CUT_OFF, raw)
             return
         if self._step in (self._valuing, self._cdata):
             self._add(rest)
