@@ -198,3 +198,11 @@ def test_what_was_sent_and_not_stored_comes_back_after_a_kill(tmp_path):
     with Terminal(tmp_path, "--max-tokens", "5") as third:
         third.ready()
         assert "not stored" not in third.text()
+
+
+def test_the_line_that_leaves_stands_on_the_screen_once(tmp_path):
+    with Terminal(tmp_path) as terminal:
+        terminal.ready()
+        terminal.line("/quit")
+        assert terminal.ended() == 0
+        assert [row for row in terminal.rows() if "you>" in row] == ["you> /quit"]

@@ -212,6 +212,7 @@ class App:
             try:
                 await self._job
             except Leave:
+                self.stage.commit()  # while what is drawn can still be erased
                 self.leave()
             except asyncio.CancelledError:
                 if not self.left:
