@@ -37,6 +37,8 @@ from palaver.tools.guard import Guard
 from palaver.tools.toolbox import NAMES, Box, load
 
 if TYPE_CHECKING:
+    from palaver.engines.completions.engine import Completions
+    from palaver.remote.server import Server
     from palaver.tools.hooks import Hooks
     from palaver.tools.sandbox.policy import Kind
     from palaver.tools.sandbox.sandbox import OpenSandbox
@@ -102,30 +104,57 @@ async def open_local(
     states but writes none. `progress` gets lines for the user while a server is loading. Takes as
     long as loading takes. Raises UserError, EngineError.
     """
-    env = environment.engine_environment()
-    child = await (starting or asyncio.to_thread(start, settings))
-    if child is None:
-        raise UserError(
-            "this takes a model's tokens, which a chat endpoint does not give",
-            fix="name a model of this machine with -m, and no endpoint",
-        )
-    try:
-        dialects.check(settings.dialect)
-    except UserError:
-        child.kill()
-        raise
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
-    engine, _ = await asyncio.gather(ChildEngine.start(child, env, progress), jinja2)
+    engine, _ = await asyncio.gather(_engine(settings, starting, progress), jinja2)
     began = datetime.date.fromtimestamp(started)
     fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
     limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
     return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
 
 
-async def _open_endpoint(settings: Settings, *, raw: bool) -> Opened:
-    """Get in touch with the server that has the model. Raises UserError, EngineError."""
-    from palaver.models.chat_endpoint.model import ChatEndpoint
+async def _engine(
+    settings: Settings,
+    starting: Awaitable[Child | None] | None,
+    progress: Progress | None,
+) -> ChildEngine | Completions:
+    """Load the engine that the settings name, or get in touch with the server that is one."""
+    env = environment.engine_environment()
+    child = await (starting or asyncio.to_thread(start, settings))
+    if child is None:
+        dialects.check(settings.dialect)
+        return await _attach(settings)
+    try:
+        dialects.check(settings.dialect)
+    except UserError:
+        child.kill()
+        raise
+    if child.given.engine == "vllm":
+        from palaver.engines.vllm.engine import Vllm
+
+        return await Vllm.start(child, env, progress)
+    return await ChildEngine.start(child, env, progress)
+
+
+async def _attach(settings: Settings) -> Completions:
+    """Make an engine of a server of others. Raises UserError where it gives no tokens."""
+    if speaks_chat(settings):
+        raise UserError(
+            "this takes a model's tokens, which a chat endpoint does not give",
+            fix="name a model of this machine with -m, and no endpoint",
+        )
+    from palaver.engines.completions.open import attach
+
+    server = _server(settings)
+    try:
+        return await attach(server, settings.model, settings.tokenizer, settings.context)
+    except BaseException:
+        await server.close()
+        raise
+
+
+def _server(settings: Settings) -> Server:
+    """Return the server that the settings name; nothing is asked yet. Raises UserError."""
     from palaver.remote.address import base_url
     from palaver.remote.server import Server
 
@@ -133,11 +162,18 @@ async def _open_endpoint(settings: Settings, *, raw: bool) -> Opened:
     kind.check()
     if settings.endpoint is None:
         raise UserError(f"{kind.name} needs an address", fix="--endpoint URL")
+    if settings.lora:
+        raise UserError(f"{kind.name} takes no LoRA adapters", fix="the server has them, as models")
+    return Server(base_url(settings.endpoint), _key(settings), idle=settings.endpoint_idle)
+
+
+async def _open_endpoint(settings: Settings, *, raw: bool) -> Opened:
+    """Get in touch with the server that has the model. Raises UserError, EngineError."""
+    from palaver.models.chat_endpoint.model import ChatEndpoint
+
     if raw:
         raise UserError("an endpoint gives no tokens: --raw has nothing to show")
-    if settings.lora:
-        raise UserError("an endpoint takes no LoRA adapters", fix="the server has them, as models")
-    server = Server(base_url(settings.endpoint), _key(settings), idle=settings.endpoint_idle)
+    server = _server(settings)
     try:
         return await ChatEndpoint.open(
             server,

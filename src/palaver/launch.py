@@ -5,6 +5,7 @@ Imports little, because the model loads no sooner than this has run.
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from palaver import demo
@@ -114,6 +115,9 @@ def engine_options(settings: Settings, parallel: int = 1) -> Options:
         kv_type=settings.kv_type,
         memory_limit=settings.memory_limit,
         llama_server=_binary(settings) if kind.name == "llama-server" else None,
+        vllm=_vllm(settings) if kind.name == "vllm" else "",
+        arguments=tuple(settings.vllm_args),
+        ranks=settings.tensor_parallel or 1,
         device=settings.device,
         dtype=settings.dtype,
         quantize=settings.quantize,
@@ -123,6 +127,13 @@ def engine_options(settings: Settings, parallel: int = 1) -> Options:
 
 def _binary(settings: Settings) -> str:
     return settings.llama_server or "llama-server"  # of PATH
+
+
+def _vllm(settings: Settings) -> str:
+    from palaver.engines.child.owned import find_program
+
+    fix = "pip install vllm (in an environment of its own), and name its program: --vllm PATH"
+    return find_program(settings.vllm or shutil.which("vllm") or "vllm", fix)
 
 
 def _lora(text: str) -> tuple[str, float]:

@@ -22,6 +22,8 @@ ENGINE = (
     "kv_type",
     "reasoning_effort",
     "llama_server",
+    "vllm",
+    "tensor_parallel",
     "dialect",
     "lora",
 )

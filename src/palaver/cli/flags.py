@@ -74,6 +74,8 @@ FLAGS = (
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
     Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
+    Flag("vllm", ("--vllm",), str, "Path of the vllm program."),
+    Flag("tensor_parallel", ("--tensor-parallel",), int, "GPUs or processes that share a model."),
     Flag("device", ("--device",), str, "Where torch runs: cpu, cuda, cuda:1, mps, auto."),
     Flag("dtype", ("--dtype",), str, "Torch's number type: float32, bfloat16, float16."),
     Flag("quantize", ("--quantize",), str, "Quantise while loading with torch: 8bit, 4bit."),

@@ -13,9 +13,17 @@ _FOR_ENGINES = (
 )  # fmt: skip
 
 
+# And these, which say how GPUs and machines work together.
+_OF_GPUS = ("CUDA_", "GLOO_", "NCCL_", "RAY_", "VLLM_")
+
+
 def engine_environment() -> dict[str, str]:
     """Return all that an engine's process gets of the environment."""
-    return {name: os.environ[name] for name in _FOR_ENGINES if name in os.environ}
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name in _FOR_ENGINES or (name.startswith(_OF_GPUS) and "KEY" not in name)
+    }
 
 
 def everything() -> dict[str, str]:

@@ -39,12 +39,16 @@ class Settings:
     key_env: str | None = _key(None, "environment variable that holds the server's key")
     endpoint_idle: float = _key(300.0, "seconds that the server may say nothing")
     continues: str | None = _key(None, "how it goes on with a text: trailing, vllm, prefix or no")
+    tokenizer: str | None = _key(None, "folder with the tokenizer.json of a completions server")
     context: int | None = _key(None, "context size in tokens (default: the model's, at most 8192)")
     threads: int | None = _key(None, "threads for the engine (default: measured)")
     memory_limit: float | None = _key(None, "refuse models that would take more than this, in GB")
     kv_type: str = _key("f16", "type of the KV cache: f16, or q8_0 (half the memory, less exact)")
     kv_disk_gb: float = _key(8.0, "room for saved states on disk, in GiB")
     llama_server: str | None = _key(None, "path of a llama-server binary to use instead")
+    vllm: str | None = _key(None, "path of the vllm program (default: that of PATH)")
+    vllm_args: list[str] = _key([], "more arguments of `vllm serve`")
+    tensor_parallel: int | None = _key(None, "GPUs or processes that share one model")
     device: str | None = _key(None, "where torch runs: cpu, cuda, cuda:1, mps, auto (all GPUs)")
     dtype: str | None = _key(None, "torch's number type: float32, bfloat16, float16 (the model's)")
     quantize: str | None = _key(None, "quantise while loading with torch: 8bit or 4bit")
@@ -88,7 +92,7 @@ class Settings:
                 raise UserError(f"{name} = {value}: is a probability, at most 1")
         if self.context is not None and self.context < LEAST_CONTEXT:
             raise UserError(f"context = {self.context}: must be at least {LEAST_CONTEXT} tokens")
-        for name in ("threads", "max_tokens", "max_tool_rounds"):
+        for name in ("threads", "max_tokens", "max_tool_rounds", "tensor_parallel"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")

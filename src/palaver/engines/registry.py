@@ -37,7 +37,8 @@ class Kind:
     well it runs a model, 0: not at all; the best one that is installed is taken. `needs` are
     modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
     can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
-    have several slots; `grammars`: hold replies to a grammar.
+    have several slots; `grammars`: hold replies to a grammar. `by_name`: it is only taken where
+    it is asked for.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Kind:
     hindered: Callable[[], str | None] = _nothing
     retunes: bool = False
     batches: bool = False
+    by_name: bool = False
     grammars: bool = False
 
     @property
@@ -111,7 +113,7 @@ def best(weights: Weights) -> Kind:
     Raises UserError where none can, as the best of the others would.
     """
     ranked = sorted(kinds(), key=lambda kind: -kind.suits(weights))
-    suiting = [kind for kind in ranked if kind.suits(weights)]
+    suiting = [kind for kind in ranked if kind.suits(weights) and not kind.by_name]
     for kind in suiting:
         if not kind.missing and not kind.hindered():
             return kind

@@ -130,10 +130,13 @@ class Server:
         if self._client is None:
             import httpx2
 
+            here = address.is_here(self.url)
             self._client = httpx2.AsyncClient(
                 timeout=httpx2.Timeout(self._idle, connect=CONNECT),
                 follow_redirects=False,  # the key, and what was said, go to the named server alone
-                trust_env=not address.is_here(self.url),  # proxies are for other computers
+                trust_env=not here,  # proxies are for other computers
+                # A connection that is kept may be gone when it is used; here a new one is cheap.
+                limits=httpx2.Limits(max_keepalive_connections=0 if here else 2),
             )
         return self._client
 

@@ -9,7 +9,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
     """Settings of one child; sizes in tokens, `memory_limit` in GB (10^9 bytes).
 
     `engine` is a name of `palaver.engines.registry`. `device`, `dtype`, `quantize` and
-    `ranks` (processes that share one model) are for hosted engines.
+    `ranks` (processes that share one model) are for hosted engines. `vllm` is that program, which
+    is given `arguments` as they are.
 
     `context` None takes the smaller of the model's own and 8192. Each of the `parallel` slots, that
     generate side by side, has a context of this size. `threads` None lets the child
@@ -31,6 +32,8 @@ class Options(Struct, frozen=True, omit_defaults=True):
     loras: tuple[tuple[str, float], ...] = ()
     memory_limit: float | None = None
     llama_server: str | None = None
+    vllm: str = ""
+    arguments: tuple[str, ...] = ()
     device: str | None = None
     dtype: str | None = None
     quantize: str | None = None

@@ -10,15 +10,17 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import IO
 
-from palaver.core.errors import EngineError
+from palaver.core.errors import EngineError, UserError
 from palaver.engines.child.options import Report
 
 _POLL = 0.02  # seconds between looks at a server that is loading; grows tenfold
@@ -26,6 +28,19 @@ _POLL = 0.02  # seconds between looks at a server that is loading; grows tenfold
 _WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
 )
+
+
+def find_program(path: str, fix: str) -> str:
+    """Return the absolute path of a program; raises UserError where it can't be run."""
+    name = Path(path).expanduser()
+    found = name if name.exists() or "/" in path else Path(shutil.which(path) or name)
+    if not found.exists():
+        raise UserError(f"there is no {path}", fix=fix)
+    if not found.is_file():
+        raise UserError(f"{path} is no program", fix=fix)
+    if not os.access(found, os.X_OK):
+        raise UserError(f"{path} can't be executed", fix=f"try: chmod +x {path}")
+    return str(found.absolute())
 
 
 class Place:

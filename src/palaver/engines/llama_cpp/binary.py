@@ -9,38 +9,23 @@ which they ignore.
 
 from __future__ import annotations
 
-import os
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from palaver.core.errors import EngineError, UserError
+from palaver.core.errors import EngineError
 from palaver.engines.child import folders
 from palaver.engines.child.options import ModelFile, Options, Report
 from palaver.engines.child.owned import Place, end_as, ending, free_port, healthy, start
 from palaver.engines.llama_cpp.memory import CHECKPOINTS
 
+FIX = "name the llama-server binary with --llama-server PATH"
 _VARIABLES = {
     "LLAMA_ARG_CTX_CHECKPOINTS": str(CHECKPOINTS),
     "LLAMA_ARG_CACHE_RAM": "0",  # states are swapped by us, so that what is cached is known
     "LLAMA_ARG_FIT": "off",  # the context is ours to choose
     "LLAMA_LOG_VERBOSITY": "1",  # errors: the log would grow with each request
 }
-
-
-def check(path: str) -> str:
-    """Return the absolute path of the binary; raises UserError where it can't be run."""
-    name = Path(path).expanduser()
-    found = name if name.exists() or "/" in path else Path(shutil.which(path) or name)
-    fix = "name the llama-server binary with --llama-server PATH"
-    if not found.exists():
-        raise UserError(f"there is no {path}", fix=fix)
-    if not found.is_file():
-        raise UserError(f"{path} is no program", fix=fix)
-    if not os.access(found, os.X_OK):
-        raise UserError(f"{path} can't be executed", fix=f"try: chmod +x {path}")
-    return str(found.absolute())
 
 
 def run(options: Options, model: ModelFile, report: Callable[[Report], None]) -> None:

@@ -13,6 +13,7 @@ import msgspec
 
 from palaver.engines.child import program
 from palaver.engines.child.options import ModelFile, Options, Report
+from palaver.engines.child.owned import find_program
 from palaver.engines.llama_cpp.attention import flash
 from palaver.engines.llama_cpp.memory import CHECKPOINTS
 
@@ -60,7 +61,7 @@ def _run(options: Options, report: program.Say) -> None:
     if options.llama_server:
         from palaver.engines.llama_cpp import binary
 
-        path = binary.check(options.llama_server)
+        path = find_program(options.llama_server, binary.FIX)
         options = msgspec.structs.replace(options, llama_server=path)
         model = describe(options)
         report(Report(model=model))

@@ -110,7 +110,12 @@ def body(
         "stream": True,
         "stream_options": {"include_usage": True},
     }
-    for name in ("max_tokens", "temperature", "top_p", "seed", "top_k", "min_p", "repeat_penalty"):
+    if sampling.logit_bias:
+        made["logit_bias"] = {str(i): bias for i, bias in sampling.logit_bias}
+    for name in (
+        *("max_tokens", "temperature", "top_p", "seed", "top_k", "min_p"),
+        *("repeat_penalty", "presence_penalty", "frequency_penalty"),
+    ):
         if (value := getattr(sampling, name)) is not None:
             made[name] = value
     if sampling.stop:

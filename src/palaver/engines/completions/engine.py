@@ -1,0 +1,262 @@
+"""A completions server as an Engine: ids in, ids and text out. Its cache is its own.
+
+What is sent and read is vLLM's (docs.vllm.ai, "OpenAI-Compatible Server"), with
+`return_token_ids`, which it has since 0.10.2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+from palaver.core.engine import EngineInfo, Token, Tokenizer
+from palaver.core.errors import EngineError, UserError
+from palaver.core.generation import Sampling, Timings
+from palaver.engines.child.options import ModelFile
+from palaver.engines.child.tokenizer import Call, ChildTokenizer
+from palaver.remote.errors import RefusedError, words
+from palaver.remote.server import Server
+from palaver.remote.until import until
+
+
+class _Choice(Struct):
+    text: str = ""
+    token_ids: list[int] | None = None
+    prompt_token_ids: list[int] | None = None
+    finish_reason: str | None = None
+
+
+class _Details(Struct):
+    cached_tokens: int | None = None
+
+
+class _Usage(Struct):
+    prompt_tokens_details: _Details | None = None
+
+
+class _Chunk(Struct):
+    choices: list[_Choice] = []
+    usage: _Usage | None = None
+    error: Any = None
+
+
+_decode = msgspec.json.Decoder(_Chunk).decode
+
+
+class Completions:
+    """One model of a server; see `palaver.core.engine.Engine`. One generation at a time."""
+
+    def __init__(self, server: Server, model: str, file: ModelFile, call: Call) -> None:
+        """`model` is its name there; `call` answers what a tokenizer asks."""
+        self.file = file
+        self.tokenizer: Tokenizer = ChildTokenizer(call, file, add_bos=file.bos_id is not None)
+        self.info = EngineInfo(
+            name="completions",
+            model=file.name,
+            context=file.context,
+            fingerprint=file.fingerprint,
+            threads=0,
+            cut_back=True,
+            kv_bytes_per_token=0,
+            weights_bytes=0,
+        )
+        self._server = server
+        self._model = model
+        self._stop = asyncio.Event()
+        self._ends: frozenset[int] | None = None
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be asked: a server of others always may."""
+        return True
+
+    async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
+        """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
+        if len(prompt) >= self.info.context:
+            raise UserError(
+                f"the prompt takes {len(prompt)} tokens, the context holds {self.info.context}",
+                fix="shorten it with /trim",
+            )
+        body = self._request(prompt, sampling)
+        if self._ends is None:
+            self._ends = await self._end_ids()
+        self._stop = asyncio.Event()
+        state = _Generation(len(prompt))
+        yield Token(prefill=(0, len(prompt), 0))  # all that is known of its progress
+        try:
+            async with aclosing(
+                until(self._server.stream("/completions", body), self._stop)
+            ) as found:
+                async for datas in found:
+                    for data in datas:
+                        for token in self._tokens(data, state, prompt):
+                            yield token
+        except RefusedError as error:
+            raise _refusal(error) from None
+        if state.stop is None:
+            if not self._stop.is_set():
+                raise EngineError(f"{self._server.name} broke off the answer")
+            state.stop = "cancelled"
+        yield Token(ids=state.ending, count=state.count, stop=state.stop, timings=state.timings())
+
+    def _tokens(self, data: str, state: _Generation, prompt: Sequence[int]) -> list[Token]:
+        """Read an event. Raises EngineError where it is none, or leaves ids out."""
+        if data.strip() == "[DONE]":
+            return []
+        try:
+            chunk = _decode(data)
+        except msgspec.DecodeError as error:
+            raise EngineError(f"{self._server.name} sent what is no chunk: {error}") from None
+        if chunk.error:
+            raise _in_stream(self._server.name, chunk.error)
+        if chunk.usage and (details := chunk.usage.prompt_tokens_details):
+            state.cached = min(details.cached_tokens or 0, len(prompt))
+        found: list[Token] = []
+        for choice in chunk.choices[:1]:
+            if choice.prompt_token_ids and choice.prompt_token_ids != list(prompt):
+                raise EngineError(f"{self._server.name} read another prompt than it was given")
+            if choice.text and choice.token_ids is None:
+                raise UserError(
+                    f"{self._server.name} gives no token ids",
+                    fix="vLLM does since 0.10.2; for others use -e chat-endpoint",
+                )
+            if token := state.take(choice, self._ends or frozenset()):
+                found.append(token)
+        return found
+
+    async def _end_ids(self) -> frozenset[int]:
+        ids = [await self.tokenizer.encode(text, special=True) for text in self.tokenizer.eog]
+        return frozenset(found[0] for found in ids if len(found) == 1)
+
+    def cancel(self) -> None:
+        """End the generation under way; its iterator then yields a last Token, "cancelled"."""
+        self._stop.set()
+
+    async def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
+        """Let the server read `prompt`; the one token that it has to sample is thrown away."""
+        async with aclosing(self.generate(prompt, Sampling(max_tokens=1))) as tokens:
+            async for token in tokens:
+                if token.stop and token.timings:
+                    yield Token(prefill=(len(prompt), len(prompt), token.timings.reused))
+                    yield Token(stop=token.stop, timings=token.timings)
+
+    async def save(self, path: Path) -> int:
+        """Refuse: its cache is its own."""
+        raise EngineError("a completions server saves no states")
+
+    async def restore(self, path: Path) -> int:
+        """Refuse: its cache is its own."""
+        raise EngineError("a completions server reads no states")
+
+    async def restart(self, threads: int | None = None) -> None:
+        """Let go of connections; the next request makes one."""
+        await self._server.close()
+
+    async def better_threads(self) -> int | None:
+        """Know nothing of threads."""
+        return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+
+    def _request(self, prompt: Sequence[int], sampling: Sampling) -> dict[str, Any]:
+        if sampling.logprobs is not None:
+            raise UserError("this engine gives no log-probabilities", fix="use -e llama-cpp")
+        room = self.info.context - len(prompt)
+        most = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
+        body: dict[str, Any] = {
+            "model": self._model,
+            "prompt": list(prompt),
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            "return_token_ids": True,
+            "skip_special_tokens": False,  # a parser wants to see what marks a call
+            "spaces_between_special_tokens": False,
+            "max_tokens": max(most, 1),
+        }
+        for name in (
+            *("temperature", "top_k", "top_p", "min_p", "seed"),
+            *("presence_penalty", "frequency_penalty"),
+        ):
+            if (value := getattr(sampling, name)) is not None:
+                body[name] = value
+        if sampling.repeat_penalty is not None:
+            body["repetition_penalty"] = sampling.repeat_penalty
+        if sampling.logit_bias:
+            body["logit_bias"] = {str(i): bias for i, bias in sampling.logit_bias}
+        if sampling.stop:
+            body["stop"] = list(sampling.stop)
+        if sampling.json_schema is not None:
+            body["structured_outputs"] = {"json": json.loads(sampling.json_schema)}
+        elif sampling.grammar is not None:
+            body["structured_outputs"] = {"grammar": sampling.grammar}
+        return body
+
+
+class _Generation:
+    """One generation while it comes."""
+
+    def __init__(self, prompt: int) -> None:
+        self.count = 0
+        self.stop: str | None = None
+        self.ending: tuple[int, ...] = ()  # the id of the token that ended the reply
+        self.cached = 0
+        self._prompt = prompt
+        self._began = time.perf_counter()
+        self._first = self._last = 0.0
+
+    def take(self, choice: _Choice, ends: frozenset[int]) -> Token | None:
+        """Take a chunk; the id that ends the reply is kept for the last Token, which has no text.
+
+        Returns None where nothing else is in it.
+        """
+        ids = tuple(choice.token_ids or ())
+        self.count += len(ids)
+        if ids:
+            self._last = time.perf_counter()
+            self._first = self._first or self._last
+        if choice.finish_reason:
+            self.stop = "length" if choice.finish_reason == "length" else "end"
+            if self.stop == "end" and ids and ids[-1] in ends:
+                self.ending, ids = ids[-1:], ids[:-1]
+        if not (ids or choice.text):
+            return None
+        return Token(choice.text, ids, self.count - len(self.ending), timings=self.timings())
+
+    def timings(self) -> Timings:
+        """Say what it cost so far. Reading can't be told from the way there and back."""
+        first = self._first - self._began if self._first else 0.0
+        return Timings(
+            reused=self.cached,
+            prefilled=self._prompt - self.cached,
+            prefill_seconds=first,
+            decoded=self.count,
+            decode_seconds=self._last - self._first,
+            ttft=first,
+        )
+
+
+def _in_stream(name: str, error: Any) -> EngineError:
+    """Read an error in place of a chunk; vLLM finds some faults of a request that late."""
+    code = error.get("code") if isinstance(error, dict) else None
+    said = words(json.dumps({"error": error}).encode())
+    return RefusedError(name, code if isinstance(code, int) else 500, said)
+
+
+def _refusal(error: RefusedError) -> EngineError | UserError:
+    if error.status in (401, 403):
+        return UserError(
+            f"the server refused the key: {error.said}", fix="endpoint_key or key_env hold it"
+        )
+    if error.status in (400, 404, 422):
+        return UserError(f"the server refused the request: {error.said}")
+    return error

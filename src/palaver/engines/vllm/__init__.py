@@ -1,0 +1,1 @@
+"""vLLM, started and owned by us: `vllm serve` in an engine's process, asked over loopback."""
