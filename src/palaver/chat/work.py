@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,15 @@ from palaver.chat.cut import LONGEST, cut
 from palaver.chat.decide import ROUNDS, Ask, Refuse, Rules, RunTools
 from palaver.chat.fit import LEAST, room, surely
 from palaver.chat.front import Front, Question
-from palaver.core.events import ToolFinished, ToolOutput, ToolStarted
+from palaver.chat.running import Running
+from palaver.core.events import ToolFinished, ToolStarted
 from palaver.core.log import Approval, CallStarted, Log, Row
 from palaver.core.messages import Message, Stop, ToolCall, ToolResult
 from palaver.core.model import Model
 from palaver.core.tool import Toolbox, ToolContext, ToolError, ToolSpec
 
 READER = "read_file"  # the tool that reads on in a result that was cut
-FRAME = 0.025  # seconds between two looks at what a tool printed
 MOST = 20_000  # characters of a result that a model gets, whatever its context
-_SHOWN = 1 << 16  # characters of a frame that are shown
 LEFT = "not run: the user said something else"
 STOPPED = "not run: the user stopped the turn"
 
@@ -84,13 +82,13 @@ class Worker:
         finally:
             await _ended({prepared})
 
-    async def ask(self, step: Ask) -> bool:
-        """Put a call to the user and write their answer down; False if they stopped the turn."""
+    async def ask(self, step: Ask) -> None:
+        """Put a call to the user and write their answer down, unless they stop the turn."""
         try:
             preview = await self._shop.tools.preview(step.call, await self._context())
         except ToolError as error:
-            await self.finish(step.call, str(error))
-            return True
+            await self._finish(step.call, str(error))
+            return
         question = Question(
             step.call, preview, step.reason, step.always, step.interrupted, step.printed
         )
@@ -98,23 +96,22 @@ class Worker:
         await self._unless_halted({asked})
         if self._front.halt.is_set():
             await _ended({asked})
-            return False
+            return
         said = asked.result()
         digest = question.digest if said.allowed else ""
         await self._log.append(Approval(step.call.id, said.allowed, said.by, digest, said.reason))
-        return True
 
     async def refuse(self, step: Refuse) -> None:
         """Give a call that does not run its result."""
-        await self.finish(step.call, step.reason)
+        await self._finish(step.call, step.reason)
 
     async def run(self, step: RunTools) -> None:
         """Run the calls side by side; returns when each has its result, or was stopped."""
-        running: dict[asyncio.Task[ToolResult], _Run] = {}
+        running: dict[asyncio.Task[ToolResult], Running] = {}
         try:
             for call in step.calls:
                 if not await self._as_shown(call):
-                    await self.finish(
+                    await self._finish(
                         call.call, "not run: what it would do has changed since it was allowed"
                     )
                     continue
@@ -131,15 +128,15 @@ class Worker:
             await _ended(running)
             await asyncio.gather(*(run.over() for run in running.values()), return_exceptions=True)
 
-    async def _begin(self, call: ToolCall) -> _Run:
+    async def _begin(self, call: ToolCall) -> Running:
         """Write down, and show, that a call begins."""
         changes = await self._shop.tools.changes(call, await self._context())
         root = str(self._shop.root) if changes else ""
         row = await self._log.append(CallStarted(call.id, call.name, root, changes))
         self._front.show([ToolStarted(call)])
-        return _Run(call, row, self._log, self._front)
+        return Running(call, row, self._log, self._front)
 
-    async def _stop(self, running: dict[asyncio.Task[ToolResult], _Run]) -> None:
+    async def _stop(self, running: dict[asyncio.Task[ToolResult], Running]) -> None:
         """End what runs; what was done all the same keeps its result."""
         await _ended(running)
         left = len(open_calls(await self._log.path()))
@@ -149,11 +146,11 @@ class Worker:
             await self._done(run, result, None if left else "cancelled")
         running.clear()
 
-    async def _done(self, run: _Run, result: ToolResult, stop: Stop | None = None) -> None:
+    async def _done(self, run: Running, result: ToolResult, stop: Stop | None = None) -> None:
         await run.over()
         await self._write(result, time.monotonic() - run.began, stop)
 
-    async def finish(self, call: ToolCall, text: str, stop: Stop | None = None) -> None:
+    async def _finish(self, call: ToolCall, text: str, stop: Stop | None = None) -> None:
         """Write the result of a call that did not run."""
         await self._write(ToolResult(call.id, call.name, text, failed=True), 0.0, stop)
 
@@ -162,7 +159,7 @@ class Worker:
         left = open_calls(await self._log.path())
         for call in left:
             text = call.lost() if call.started else why
-            await self.finish(call.call, text, stop if call is left[-1] else None)
+            await self._finish(call.call, text, stop if call is left[-1] else None)
 
     async def _write(self, result: ToolResult, seconds: float, stop: Stop | None = None) -> None:
         rows = await self._log.path()
@@ -219,52 +216,3 @@ async def _ended(tasks: Iterable[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Run:
-    """A call that runs, and what it printed: kept, then shown, a frame at a time."""
-
-    def __init__(self, call: ToolCall, row: Row, log: Log, front: Front) -> None:
-        """`row` says that it began."""
-        self.call = call
-        self.began = time.monotonic()
-        self.printed = ""
-        self._row = row
-        self._log = log
-        self._front = front
-        self._new: list[str] = []
-        self._over = asyncio.Event()
-        self._printing: asyncio.Task[None] | None = None
-
-    async def stopped(self) -> ToolResult:
-        """Return the result of a call that the user ended."""
-        await self.over()
-        text = f"stopped by the user after {time.monotonic() - self.began:.1f} s"
-        printed = f"; it had printed:\n{self.printed}" if self.printed else ""
-        return ToolResult(self.call.id, self.call.name, text + printed, failed=True)
-
-    def emit(self, text: str) -> None:
-        """Take output; it is shown with the next frame. A thread may print after the end."""
-        if self._over.is_set():
-            return
-        self._new.append(text)
-        if self._printing is None or self._printing.done():
-            self._printing = asyncio.create_task(self._print())
-
-    async def over(self) -> None:
-        """Show what is left. Raises what keeping it raised."""
-        self._over.set()
-        if self._printing:
-            await self._printing
-
-    async def _print(self) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(FRAME):
-                await self._over.wait()
-        while self._new:
-            text, self._new = "".join(self._new), []
-            if len(text) > _SHOWN:
-                text = f"[{len(text) - _SHOWN} characters are not shown]\n{text[-_SHOWN:]}"
-            self.printed = (self.printed + text)[-_SHOWN:]
-            await self._log.printed(self._row, text)
-            self._front.show([ToolOutput(self.call.id, text)])
