@@ -15,6 +15,7 @@ _FOR_ENGINES = (
 
 # And these, which say how GPUs and machines work together.
 _OF_GPUS = ("CUDA_", "GLOO_", "NCCL_", "RAY_", "VLLM_")
+_SECRET = ("KEY", "TOKEN", "PASSWORD", "SECRET")
 
 
 def engine_environment() -> dict[str, str]:
@@ -22,7 +23,8 @@ def engine_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if name in _FOR_ENGINES or (name.startswith(_OF_GPUS) and "KEY" not in name)
+        if name in _FOR_ENGINES
+        or (name.startswith(_OF_GPUS) and not any(word in name for word in _SECRET))
     }
 
 
