@@ -65,6 +65,7 @@ def _serve(values: dict[str, Any]) -> int:
     from palaver.config import paths
     from palaver.launch import TINY
     from palaver.server import run
+    from palaver.server.drawer import Drawer
     from palaver.server.guard import LOOPBACK, Policy
     from palaver.server.keys import Keys
     from palaver.server.memory import Memory, Shelf
@@ -92,8 +93,10 @@ def _serve(values: dict[str, Any]) -> int:
     access = Access(None if not needed else frozenset(values["page"]), not values["no_save"])
 
     async def go() -> None:
-        shelf = Shelf(paths.database(), name) if values["capture"] else None
-        service = Service(name, limits, assemble.sampling(settings), Memory(shelf))
+        shelf = Shelf(paths.database(), name)
+        memory = Memory(shelf if values["capture"] else None)
+        drawer = None if values["no_save"] else Drawer(shelf, paths.data_dir() / "serve-secret")
+        service = Service(name, limits, assemble.sampling(settings), memory, drawer)
         desk = Desk(service, settings, tools, access)
         await run.serve(settings, service, desk, policy, listening, _say, **options)
 

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from palaver.server import about, chat, completions, static
+from palaver.server import about, chat, completions, responses, static
 from palaver.server.errors import ApiError, error_response
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
@@ -18,6 +18,8 @@ from palaver.server.sessions.desk import Desk
 ROUTES = [
     Route("/v1/chat/completions", chat.completions, methods=["POST"]),
     Route("/v1/completions", completions.completions, methods=["POST"]),
+    Route("/v1/responses", responses.create, methods=["POST"]),
+    Route("/v1/responses/{response}", responses.retrieve),
     Route("/v1/models", about.models),
     Route("/v1/models/{model:path}/info", about.model_info),
     Route("/v1/models/{model:path}", about.model),

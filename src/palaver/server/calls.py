@@ -34,12 +34,22 @@ def specs(tools: Sequence[Tool]) -> tuple[ToolSpec, ...]:
     return tuple(made.values())
 
 
-def chosen(tools: Sequence[ToolSpec], name: str) -> tuple[ToolSpec, ...]:
-    """Return the tool of that name. Raises ApiError."""
-    found = tuple(tool for tool in tools if tool.name == name)
-    if not found:
-        raise ApiError(f"tool_choice: no tool is named {name[:200]!r}", param="tool_choice")
-    return found
+def choose(
+    given: Sequence[Tool], choice: str | None, name: str | None
+) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
+    """Return the tools that the model knows, and those of which it has to call one.
+
+    `choice` is "none", "auto" or "required"; `name` is that of the tool to call. Raises ApiError.
+    """
+    tools = specs(given)
+    if name is not None:
+        forced = tuple(tool for tool in tools if tool.name == name)
+        if not forced:
+            raise ApiError(f"tool_choice: no tool is named {name[:200]!r}", param="tool_choice")
+        return tools, forced
+    if choice == "required" and not tools:
+        raise ApiError("tool_choice: no tools are given", param="tool_choice")
+    return ((), ()) if choice == "none" else (tools, tools if choice == "required" else ())
 
 
 def call_schema(tools: Sequence[ToolSpec]) -> str:

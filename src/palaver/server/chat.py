@@ -20,7 +20,6 @@ from palaver.core.events import (
     TextDelta,
 )
 from palaver.core.log import Row, visible
-from palaver.core.tool import ToolSpec
 from palaver.server import asked, body, calls, said
 from palaver.server.asked import ChatRequest, InMessage, ToolChoice
 from palaver.server.errors import ApiError
@@ -49,7 +48,10 @@ def wanted(service: Service, given: ChatRequest, client: str) -> Wanted:
     )
     if given.top_logprobs is not None and not given.logprobs:
         raise ApiError("top_logprobs: needs logprobs to be true", param="top_logprobs")
-    tools, forced = _tools(given)
+    choice = given.tool_choice
+    name = choice.function.name if isinstance(choice, ToolChoice) else None
+    kind = None if isinstance(choice, ToolChoice) else choice
+    tools, forced = calls.choose(given.tools or (), kind, name)
     schema = given.response_format.schema() if given.response_format else None
     return Wanted(
         service.memory.recall(client, as_rows(service, given.messages)),
@@ -65,17 +67,6 @@ def as_rows(service: Service, given: Sequence[InMessage]) -> list[Row]:
     """Return a client's messages as a log. Raises ApiError."""
     messages = window(to_messages(given), service.limits.max_context)
     return visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)])
-
-
-def _tools(given: ChatRequest) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
-    """Return the tools that the model knows, and those of which it has to call one."""
-    tools = calls.specs(given.tools or ())
-    choice = given.tool_choice
-    if isinstance(choice, ToolChoice):
-        return tools, calls.chosen(tools, choice.function.name)
-    if choice == "required" and not tools:
-        raise ApiError("tool_choice: no tools are given", param="tool_choice")
-    return ((), ()) if choice == "none" else (tools, tools if choice == "required" else ())
 
 
 def effort(asked_for: str | None) -> str | None:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import msgspec
 
+from palaver.core.events import MessageDone
 from palaver.core.generation import Generation
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message, Text, ToolCall, ToolResult
@@ -92,11 +93,9 @@ class Memory:
             known.append(found if found and _stands_for(found, row) else row)
         return known
 
-    async def keep(
-        self, client: str, rows: Sequence[Row], answer: Message, generation: Generation | None
-    ) -> None:
+    async def keep(self, client: str, rows: Sequence[Row], done: MessageDone) -> None:
         """Note a request's rows and its answer. Raises StoreError where they can't be captured."""
-        whole = [*rows, Row(0, 0, None, time.time(), answer, generation)]
+        whole = [*rows, Row(0, 0, None, time.time(), done.message, done.generation)]
         keys = _keys(client, whole)
         begun = 0
         for i, row in enumerate(rows):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
 from palaver.server.asked import InMessage
@@ -20,7 +19,7 @@ def to_messages(given: Sequence[InMessage]) -> list[Message]:
     names: dict[str, str] = {}  # of the functions called so far, by the calls' ids
     for i, one in enumerate(given):
         where = f"messages[{i}]"
-        text = _text(one.content, where)
+        text = text_of(one.content, where)
         if one.role in ("system", "developer"):
             if made:
                 made.append(system(text))
@@ -76,16 +75,25 @@ def _result(one: InMessage, text: str, names: dict[str, str], where: str) -> Mes
     return Message("tool", (ToolResult(one.tool_call_id, names[one.tool_call_id], text),))
 
 
-def _text(content: str | list[dict[str, Any]] | None, where: str) -> str:
+def text_of(content: object, where: str, field: str = "content") -> str:
+    """Return the text of a message's content: a text, or parts of which each is one.
+
+    Raises ApiError which names the part that is none.
+    """
     if content is None or isinstance(content, str):
         return content or ""
+    if not isinstance(content, list):
+        param = f"{where}.{field}"
+        raise ApiError(f"{param}: a text or a list of parts is expected", param=param)
     texts: list[str] = []
     for i, part in enumerate(content):
-        param = f"{where}.content[{i}]"
+        param = f"{where}.{field}[{i}]"
+        if not isinstance(part, dict):
+            raise ApiError(f"{param}: an object is expected", param=param)
         kind = part.get("type")
         if kind not in ("text", "refusal", "input_text", "output_text"):
             raise ApiError(
-                f"{param}.type: {kind!r} is not understood, this model reads text alone",
+                f"{param}.type: {str(kind)[:200]!r} is not understood, this model reads text alone",
                 param=f"{param}.type",
             )
         text = part.get("refusal" if kind == "refusal" else "text")

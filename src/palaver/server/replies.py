@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from typing import Any
 
 import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from palaver.server.errors import ApiError, error_response, json_response
+
+_SILENCE = 15.0  # seconds after which a stream says that it lives
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+)
 
 
 async def _until_gone(receive: Receive, work: Coroutine[None, None, None]) -> None:
@@ -57,9 +65,13 @@ class Stream(Response):
     a later one is an event, which is then the last.
     """
 
-    def __init__(self, events: AsyncGenerator[object]) -> None:
-        """Each of the `events` is sent as JSON."""
+    def __init__(self, events: AsyncGenerator[Any], *, named: bool = False) -> None:
+        """Each of the `events` is sent as JSON, `named` ones with their `type` before it.
+
+        Where they have no names the end is said by an event of its own.
+        """
         self._events = events
+        self._named = named
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,28 +79,43 @@ class Stream(Response):
         await _until_gone(receive, self._answer(scope, receive, send))
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with aclosing(self._events) as events:
-            try:
-                first = await anext(events)
-            except ApiError as error:
-                await error_response(error)(scope, receive, send)
+        """Send what is made elsewhere: a client that reads slowly holds up nobody's lane."""
+        made: asyncio.Queue[bytes | ApiError | None] = asyncio.Queue()
+        making = asyncio.create_task(self._make(made.put_nowait))
+        try:
+            first = await made.get()
+            if isinstance(first, ApiError):
+                await error_response(first)(scope, receive, send)
                 return
-            headers = [
-                (b"content-type", b"text/event-stream; charset=utf-8"),
-                (b"cache-control", b"no-cache"),
-                (b"x-accel-buffering", b"no"),
-            ]
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await _event(send, msgspec.json.encode(first))
-            try:
-                async for event in events:
-                    await _event(send, msgspec.json.encode(event))
-                await _event(send, b"[DONE]")
-            except ApiError as error:
-                await _event(send, msgspec.json.encode(error.body()))
+            await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
+            data: bytes | ApiError | None = first
+            while data is not None:
+                if isinstance(data, ApiError):
+                    data = self._event(data.body())
+                await send({"type": "http.response.body", "body": data, "more_body": True})
+                try:
+                    async with asyncio.timeout(_SILENCE):
+                        data = await made.get()
+                except TimeoutError:
+                    data = b": palaver works\n\n"  # a comment: what stands between sees life
             await send({"type": "http.response.body", "body": b""})
+        finally:
+            making.cancel()
+            await asyncio.gather(making, return_exceptions=True)
+        making.result()  # an error of ours
 
+    async def _make(self, put: Callable[[bytes | ApiError | None], None]) -> None:
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    put(self._event(event))
+            if not self._named:
+                put(b"data: [DONE]\n\n")
+        except ApiError as error:
+            put(error)
+        finally:
+            put(None)
 
-async def _event(send: Send, data: bytes) -> None:
-    body = b"data: " + data + b"\n\n"
-    await send({"type": "http.response.body", "body": body, "more_body": True})
+    def _event(self, event: Any) -> bytes:
+        name = b"event: %s\n" % event["type"].encode() if self._named and "type" in event else b""
+        return name + b"data: " + msgspec.json.encode(event) + b"\n\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -24,12 +24,14 @@ from palaver.models.local import LocalModel
 from palaver.models.prompt import Prompt
 from palaver.server import calls
 from palaver.server.calls import CallIds
+from palaver.server.drawer import Drawer
 from palaver.server.errors import ApiError, as_api_error
 from palaver.server.lanes import Lane, Lanes
 from palaver.server.memory import Memory
 from palaver.server.metrics import Metrics
 
 State = Literal["loading", "ready", "draining"]
+Keep = Callable[[MessageDone], Awaitable[None]]
 MakeFormat = Callable[[datetime.date, str | None], Format]
 _FORMATS = 8  # kept at a time: one for each day and effort that is asked for
 
@@ -72,16 +74,25 @@ class Service:
     """One model and who may ask it for what."""
 
     def __init__(
-        self, name: str, limits: Limits, usual: Sampling, memory: Memory | None = None
+        self,
+        name: str,
+        limits: Limits,
+        usual: Sampling,
+        memory: Memory,
+        drawer: Drawer | None = None,
     ) -> None:
-        """`name` is what clients call the model; `usual` what holds where they set nothing."""
+        """`name` is what clients call the model; `usual` what holds where they set nothing.
+
+        `drawer` keeps responses that clients go on from, if any are kept.
+        """
         self.name = name
         self.limits = limits
         self.usual = usual
         self.state: State = "loading"
         self.began = time.time()
         self.metrics = Metrics()
-        self.memory = memory or Memory()
+        self.memory = memory
+        self.drawer = drawer
         self._served: Served | None = None
         self._models: dict[tuple[datetime.date, str | None], list[LocalModel]] = {}
         self._answering: set[LocalModel] = set()
@@ -196,8 +207,10 @@ class Service:
             async for event in events:
                 yield event
 
-    async def answer(self, client: str, wanted: Wanted, ids: CallIds) -> AsyncGenerator[Event]:
-        """Answer a log, once it is the client's turn, and remember that. Raises ApiError.
+    async def answer(
+        self, client: str, wanted: Wanted, ids: CallIds, keep: Keep | None = None
+    ) -> AsyncGenerator[Event]:
+        """Answer a log, once it is the client's turn, and `keep` that. Raises ApiError.
 
         `ids` gives the calls their ids.
         """
@@ -206,8 +219,10 @@ class Service:
                 if isinstance(event, MessageDone):
                     event = msgspec.structs.replace(event, message=ids.named(event.message))
                     try:
-                        made = event.message, event.generation
-                        await self.memory.keep(client, wanted.rows, *made)
+                        if keep:
+                            await keep(event)
+                        else:
+                            await self.memory.keep(client, wanted.rows, event)
                     except PalaverError as error:
                         raise as_api_error(error) from error
                 yield event
@@ -327,6 +342,8 @@ class Service:
     async def close(self) -> None:
         """End the engine."""
         await self.memory.close()
+        if self.drawer:
+            await self.drawer.close()
         if self._served:
             await asyncio.shield(self._served.engine.close())
 

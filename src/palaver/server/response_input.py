@@ -1,0 +1,161 @@
+"""What the Responses API takes: its fields, and items as messages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
+from palaver.server.asked import (
+    Effort,
+    Function,
+    ResponseFormat,
+    SamplingFields,
+    Schema,
+    Tokens,
+    Tool,
+)
+from palaver.server.errors import ApiError
+from palaver.server.messages import text_of
+
+
+class FunctionTool(Struct):
+    """A function that the model may call."""
+
+    type: Literal["function"]
+    name: Annotated[str, Meta(pattern=r"^[a-zA-Z0-9_.-]{1,128}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class FunctionChoice(Struct):
+    """The function that is to be called."""
+
+    type: Literal["function"]
+    name: str
+
+
+class ReasoningOptions(Struct):
+    """How long the model is to think."""
+
+    effort: Effort | None = None
+    summary: str | None = None
+
+
+class TextFormat(Struct):
+    """The form of an answer."""
+
+    type: Literal["text", "json_object", "json_schema"] = "text"
+    schema: dict[str, Any] | None = None
+
+    def response_format(self) -> ResponseFormat:
+        """Return it as /v1/chat/completions has it."""
+        return ResponseFormat(self.type, Schema(self.schema))
+
+
+class TextOptions(Struct):
+    """`format` is the form of an answer."""
+
+    format: TextFormat = msgspec.field(default_factory=TextFormat)
+
+
+class ResponseRequest(SamplingFields, kw_only=True):
+    """The body of /v1/responses."""
+
+    input: str | list[dict[str, Any]]
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    store: bool | None = None
+    max_output_tokens: Tokens | None = None
+    tools: Annotated[list[FunctionTool], Meta(max_length=1024)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | FunctionChoice | None = None
+    parallel_tool_calls: bool | None = None
+    reasoning: ReasoningOptions | None = None
+    text: TextOptions | None = None
+    metadata: Annotated[dict[str, str], Meta(max_length=16)] | None = None
+    user: str | None = None
+
+    def known_tools(self) -> list[Tool]:
+        """Return the tools as /v1/chat/completions has them."""
+        return [
+            Tool("function", Function(tool.name, tool.description, tool.parameters))
+            for tool in self.tools or ()
+        ]
+
+
+def to_messages(given: str | list[dict[str, Any]], before: Sequence[Message]) -> list[Message]:
+    """Turn items into messages that go on from those `before`. Raises ApiError.
+
+    What the model thought, said and called, one after the other, is one answer.
+    """
+    if isinstance(given, str):
+        return [Message("user", (Text(given),))]
+    if not given:
+        raise ApiError("input: it is empty", param="input")
+    names = {call.id: call.name for message in before for call in message.calls}
+    made: list[Message] = []
+    parts: list[Part] = []  # of an answer that goes on
+    for i, item in enumerate(given):
+        where = f"input[{i}]"
+        part = _answered(item, where)
+        if part:
+            if isinstance(part, ToolCall):
+                names[part.id] = part.name
+            parts.append(part)
+            continue
+        if parts:
+            made.append(Message("assistant", tuple(parts), "end"))
+            parts = []
+        made.append(_message(item, names, where))
+    if parts:
+        made.append(Message("assistant", tuple(parts), "end"))
+    return made
+
+
+def _answered(item: dict[str, Any], where: str) -> Part | None:
+    """Return an item that a model made, as a part of its answer."""
+    kind = item.get("type", "message")
+    if kind == "function_call":
+        values = [_string(item, key, where) for key in ("call_id", "name", "arguments")]
+        return ToolCall(*values)
+    if kind == "reasoning":
+        content = item.get("content") or []
+        if not isinstance(content, list):
+            raise ApiError(f"{where}.content: a list is expected", param=f"{where}.content")
+        texts = [one.get("text") for one in content if isinstance(one, dict)]
+        return Reasoning("".join(text for text in texts if isinstance(text, str)))
+    if kind == "message" and item.get("role") == "assistant":
+        return Text(text_of(item.get("content"), where))
+    return None
+
+
+def _message(item: dict[str, Any], names: dict[str, str], where: str) -> Message:
+    kind, role = item.get("type", "message"), item.get("role")
+    if kind == "function_call_output":
+        call_id = _string(item, "call_id", where)
+        if call_id not in names:
+            param = f"{where}.call_id"
+            raise ApiError(f"{param}: no call {call_id[:200]!r} came before", param=param)
+        text = text_of(item.get("output"), where, "output")
+        return Message("tool", (ToolResult(call_id, names[call_id], text),))
+    if kind != "message":
+        param = f"{where}.type"
+        raise ApiError(f"{param}: {str(kind)[:200]!r} is not understood", param=param)
+    text = text_of(item.get("content"), where)
+    if role in ("system", "developer"):
+        return system(text)
+    if role != "user":
+        param = f"{where}.role"
+        raise ApiError(f"{param}: {str(role)[:200]!r} is not understood", param=param)
+    return Message("user", (Text(text),))
+
+
+def _string(item: dict[str, Any], key: str, where: str) -> str:
+    value = item.get(key)
+    if not isinstance(value, str):
+        raise ApiError(f"{where}.{key}: a text is expected", param=f"{where}.{key}")
+    return value
