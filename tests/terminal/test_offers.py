@@ -76,6 +76,24 @@ def test_ctrl_c_at_the_question_runs_nothing(tmp_path, place):
     assert not (place / "made").exists()
 
 
+def test_what_a_killed_proposal_had_printed_goes_with_the_next_message(tmp_path, place):
+    (place / "make").write_text("#!/bin/sh\necho half; sleep 60\n")
+    with shipped(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("say CMD: ./make")
+        terminal.wait(lambda: "  half" in terminal.rows())
+        terminal.child.kill(9)
+        terminal.child.wait()
+    with shipped(tmp_path, "--no-tools", "--resume", "last", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("hello")
+        terminal.answered()
+        terminal.leave()
+    assert said(tmp_path)[1] == (
+        "[exec output]\nCMD: ./make was begun\nhalf\n[palaver ended while this ran]\n\nhello"
+    )
+
+
 def test_without_the_flag_nothing_is_offered(tmp_path, place):
     with shipped(tmp_path, "--no-tools", columns=100) as terminal:
         terminal.ready()

@@ -63,7 +63,7 @@ def printed(begun: Entry, text: str) -> Entry:
     if isinstance(begun, CallStarted):
         return Printed(begun.call_id, text)
     said = begun.text if isinstance(begun, Notice) else ""
-    return Notice("exec", f"{said}\n{text}\n[palaver ended while this ran]")
+    return Notice("exec", f"{said}\n{text.rstrip(chr(10))}\n[palaver ended while this ran]")
 
 
 def ends(entry: Entry, begun: Entry) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from palaver.core.errors import EngineError
 from palaver.core.events import CallDelta, CallParsed, ParserEvent, ReasoningDelta, TextDelta
-from palaver.core.messages import Message, Stop, ToolCall
+from palaver.core.messages import ARGUMENTS, Message, Stop, ToolCall
 from palaver.models.chat_endpoint.chunks import CallPiece, Choice, Chunk, Delta, Usage, text_of
 from palaver.models.reply import ReplyParts
 
@@ -160,8 +160,8 @@ def _fault(name: str, arguments: str) -> str | None:
     try:
         value = json.loads(arguments, strict=False)
     except (ValueError, RecursionError):
-        return "its arguments are no JSON"
-    return None if isinstance(value, dict) else "its arguments are no object"
+        return f"{ARGUMENTS} no JSON"
+    return None if isinstance(value, dict) else f"{ARGUMENTS} no object"
 
 
 def _json(value: Any) -> str:
