@@ -21,6 +21,10 @@ def test_the_last_column_goes_on_below_itself():
         "/undo [n]\n    Take back the\n    newest turn."
     )
     assert folded_table("        a  b c d e", 12) == "        a\n    b c d e"
+    assert folded_table("user 1            39", 12) == "user 1  39"
+    assert (
+        folded_table("*   12     now   4  My first chat", 20) == "*  12  now  4\n    My first chat"
+    )
 
 
 def test_prose_keeps_its_indent_and_a_long_word_stays_whole():

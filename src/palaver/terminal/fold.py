@@ -8,6 +8,7 @@ from palaver.terminal import width
 from palaver.terminal.wrap import Wrapper
 
 _COLUMNS = re.compile(r"(.*[^\s.!?] {2,})(?=\S)")  # all of a line but its last column
+_GAP = re.compile(r"(?<=\S) {2,}")
 _INDENT = re.compile(r" *")
 _STEP = "    "
 
@@ -26,8 +27,8 @@ def folded(text: str, columns: int, first: str = "", rest: str = "") -> str:
 def folded_table(text: str, columns: int) -> str:
     """Return lines that have columns, two blanks or more apart, in rows as `folded` does.
 
-    Rows that go on begin below the last column; where that leaves less than half of the row, the
-    last column stands below the others.
+    Rows that go on begin below the last column. Where that leaves less than half of the row, the
+    columns move together, or the last one stands below the others.
     """
     return "\n".join(row for line in text.split("\n") for row in _line(line, columns))
 
@@ -39,7 +40,10 @@ def _line(line: str, columns: int) -> list[str]:
     left, last = width.most(found[1]), line[found.end() :]
     if 2 * left <= columns:
         return _wrapped(last, columns, found[1], " " * left)
-    return _line(found[1].rstrip(" "), columns) + _wrapped(last, columns, _STEP, _STEP)
+    head = _GAP.sub("  ", found[1])
+    if width.most(head + last) <= columns:
+        return [head + last]
+    return _line(head.rstrip(" "), columns) + _wrapped(last, columns, _STEP, _STEP)
 
 
 def _rows(line: str, columns: int, first: str, rest: str) -> list[str]:

@@ -253,7 +253,7 @@ class Stage:
 
     def status(self) -> str:
         """Return the status line."""
-        return self._hint or self._status
+        return self._folded(self._hint or self._status)
 
     def below(self) -> StyleAndTextTuples:
         """Return the rows between the scrollback and the input line."""

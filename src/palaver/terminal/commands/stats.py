@@ -24,9 +24,14 @@ async def run(chat: Controller, argument: str) -> None:
         f"{plural(len(rows), 'answer')}, {about}{decoded} tokens in {seconds(decode)}"
         f" ({about}{rate(decoded, decode)})\n"
         f"prompts: {about}{whole} tokens, {about}{reused} reused ({100 * reused / whole:.0f} %),"
-        f" {about}{read} read in {seconds(reading)} ({rate(read, reading)})\n"
-        f"last answer: {after_answer(rows[-1])}"
+        f" {about}{read} read{_how_fast(read, reading)}\n"
+        f"last answer: {after_answer(rows[-1]).replace('  ', ', ')}"
     )
+
+
+def _how_fast(read: int, took: float) -> str:
+    """Say how fast prompts were read; an endpoint does not tell."""
+    return f" in {seconds(took)} ({rate(read, took)})" if took else ""
 
 
 COMMAND = Command("/stats", "Show tokens, speed and reuse of this conversation.", run)
