@@ -19,6 +19,7 @@ from palaver.engines.child.process import Child
 from palaver.engines.registry import Kind, best, find, weights_of
 
 TINY = "palaver-tiny"
+CHAT = "chat-endpoint"
 
 
 def start(
@@ -31,6 +32,8 @@ def start(
     """
     try:
         if not runs_here(settings):
+            if waiting:
+                waiting.kill()
             return None
         options = engine_options(settings, parallel)
         return Child.start(options, environment.engine_environment(), waiting)
@@ -42,14 +45,14 @@ def start(
 
 def runs_here(settings: Settings) -> bool:
     """Say whether it is us who run the model. Raises UserError for an engine that is not there."""
-    if settings.engine is not None:
+    if settings.engine is not None and not (settings.endpoint and find(settings.engine).attached):
         return bool(find(settings.engine).program)
     return settings.endpoint is None
 
 
 def speaks_chat(settings: Settings) -> bool:
     """Say whether the model is behind a chat endpoint, which gives no tokens."""
-    return not runs_here(settings) and settings.engine in (None, "chat-endpoint")
+    return not runs_here(settings) and kind_of(settings).name == CHAT
 
 
 def model_name(settings: Settings) -> str:
@@ -63,9 +66,10 @@ def kind_of(settings: Settings) -> Kind:
     Raises UserError where there is none of that name, or the model can't be found.
     """
     if settings.engine is not None:
-        return find(settings.engine)
+        kind = find(settings.engine)
+        return find(kind.attached) if kind.attached and settings.endpoint else kind
     if settings.endpoint:
-        return find("chat-endpoint")
+        return find(CHAT)
     if settings.llama_server:
         return find("llama-server")
     if settings.model is None or settings.model == TINY:

@@ -38,7 +38,8 @@ class Kind:
     modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
     can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
     have several slots; `grammars`: hold replies to a grammar. `by_name`: it is only taken where
-    it is asked for.
+    it is asked for. `attached`: the engine that takes its place where it runs already, and an
+    endpoint is named.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Kind:
     retunes: bool = False
     batches: bool = False
     by_name: bool = False
+    attached: str = ""
     grammars: bool = False
 
     @property

@@ -49,7 +49,8 @@ def _program(chosen: settings.Settings) -> tuple[str, ...]:
 
         kind = find(chosen.engine)
         kind.check()
-        return () if kind.name == "llama-server" else kind.program
+        elsewhere = bool(kind.attached and chosen.endpoint)
+        return () if elsewhere or kind.name == "llama-server" else kind.program
     if chosen.llama_server or chosen.endpoint:
         return ()
     if chosen.model is None or chosen.model.endswith(".gguf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import msgspec
@@ -35,6 +36,8 @@ async def attach(
         raise UserError(f"{server.name} serves {found.context} tokens of context, not {context}")
     wanted = Listed(found.name, found.owner, context or found.context)
     if tokenizer:
+        if find_spec("tokenizers") is None:
+            raise UserError("the library tokenizers is missing", fix="pip install tokenizers")
         file, call = await of_folder(Path(tokenizer).expanduser(), server, wanted)
     else:
         file, call = await of_server(server, wanted)

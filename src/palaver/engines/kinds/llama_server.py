@@ -12,6 +12,7 @@ ENGINE = Kind(
     about="a llama-server binary of your own (--llama-server), for GGUF files",
     program=("palaver.engines.llama_cpp.child",),
     suits=_suits,
+    attached="chat-endpoint",
     retunes=True,
     batches=True,
     grammars=True,

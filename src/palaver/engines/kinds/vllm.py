@@ -13,6 +13,7 @@ ENGINE = Kind(
     program=("palaver.engines.vllm.child",),
     suits=_suits,
     by_name=True,
+    attached="completions",
     needs=("httpx2", "tokenizers"),
     extra="train",
 )

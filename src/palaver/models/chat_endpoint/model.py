@@ -8,6 +8,8 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, suppress
 from typing import Any, Literal
 
+from msgspec import structs
+
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.events import Event, MessageDone, TextDelta
 from palaver.core.generation import Generation, Sampling, Timings
@@ -28,6 +30,7 @@ from palaver.remote.server import Server
 from palaver.remote.until import until
 
 Continues = Literal["trailing", "vllm", "prefix", "no"]
+_SPARE = 16  # tokens, for what an estimate leaves out
 LISTING = 5.0  # seconds for the list of models, before anything else
 # How an answer is gone on with, by what a server's list of models says of its owner.
 _CONTINUES: dict[str, Continues] = {"llamacpp": "trailing", "vllm": "vllm"}
@@ -138,6 +141,10 @@ class ChatEndpoint:
         self, rows: Sequence[Row], tools: Sequence[ToolSpec], sampling: Sampling
     ) -> dict[str, Any]:
         dicts = [made for _, made in request.message_dicts(rows, self._reasoning)]
+        if self._context and sampling.max_tokens:  # some servers refuse what might not fit
+            room = self._context - self._counter.count(rows, tools, None).total * 9 // 8
+            most = min(sampling.max_tokens, max(room - _SPARE, _SPARE))
+            sampling = structs.replace(sampling, max_tokens=most)
         return request.body(self.name, dicts, tools, sampling, self.effort)
 
     async def _answer(

@@ -29,11 +29,15 @@ class Adapted:
         """Say whether a refusal taught something that is worth another request.
 
         Newer models of OpenAI want `max_completion_tokens`; some servers know no `stream_options`.
+        Others refuse more `max_tokens` than fit beside the prompt: then the context is the limit.
         """
         if not isinstance(error, RefusedError) or error.status not in (400, 422):
             return False
         if "max_completion_tokens" in error.said and "max_tokens" not in self._renamed:
             self._renamed["max_tokens"] = "max_completion_tokens"
+            return True
+        if "max_tokens" in error.said and "max_tokens" not in self._dropped:
+            self._dropped.add("max_tokens")  # it is too much beside this prompt
             return True
         if "stream_options" in error.said and "stream_options" not in self._dropped:
             self._dropped.add("stream_options")
