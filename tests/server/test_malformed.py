@@ -1,0 +1,28 @@
+"""Nothing that a client sends gives a 500 or a hang."""
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from tests.server.malformed import GOOD, check, requests
+from tests.server.serving import serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    with serving(tmp_path_factory.mktemp("home"), "--slots", "1") as made:
+        yield made
+
+
+@pytest.mark.parametrize("route", sorted(set(GOOD) - {"/v1/embeddings"}))
+def test_what_is_changed_is_good(server, route):
+    for body in GOOD[route]:
+        if "previous_response_id" not in body:
+            assert check(server.port, route, json.dumps(body).encode()) == 200, body
+
+
+@given(requests())
+@settings(max_examples=250, derandomize=True)
+def test_malformed_requests_are_refused(server, request_):
+    check(server.port, *request_)
+    assert server.process.poll() is None
