@@ -145,7 +145,7 @@ async def _attach(settings: Settings) -> Completions:
         )
     from palaver.engines.completions.open import attach
 
-    server = _server(settings)
+    server = server_of(settings)
     try:
         return await attach(server, settings.model, settings.tokenizer, settings.context)
     except BaseException:
@@ -153,7 +153,7 @@ async def _attach(settings: Settings) -> Completions:
         raise
 
 
-def _server(settings: Settings) -> Server:
+def server_of(settings: Settings) -> Server:
     """Return the server that the settings name; nothing is asked yet. Raises UserError."""
     from palaver.remote.address import base_url
     from palaver.remote.server import Server
@@ -173,7 +173,7 @@ async def _open_endpoint(settings: Settings, *, raw: bool) -> Opened:
 
     if raw:
         raise UserError("an endpoint gives no tokens: --raw has nothing to show")
-    server = _server(settings)
+    server = server_of(settings)
     try:
         return await ChatEndpoint.open(
             server,

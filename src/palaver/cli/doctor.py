@@ -37,6 +37,7 @@ def doctor() -> int:
         _processor,
         _engine,
         _config,
+        _servers,
         _store,
         _terminal,
         _disk,
@@ -150,6 +151,18 @@ def _config() -> Iterator[Finding]:
         from palaver.launch import model_path
 
         yield "model", str(model_path(chosen)), None
+
+
+def _servers() -> Iterator[Finding]:
+    from palaver.cli._servers import served
+    from palaver.terminal.escape import visible
+
+    for one in served():
+        names = ", ".join(one.models[:4]) + (", ..." if len(one.models) > 4 else "")
+        state = visible(
+            f"{one.name}, {one.url}: {one.error or names or 'no models'}", newlines=False
+        )
+        yield "server", state, "palaver config edit" if one.error else None
 
 
 def _store() -> Iterator[Finding]:

@@ -30,7 +30,8 @@ def _models() -> None:
 
 @_models.command("list")
 def list_() -> None:
-    """List the models that are on this machine."""
+    """List the models that are on this machine, and those of servers that answer."""
+    from palaver.cli._servers import served
     from palaver.config.paths import models_dir
     from palaver.engines.hub import installed
 
@@ -41,15 +42,20 @@ def list_() -> None:
     if not rows:
         _say(f"No models in {models_dir()}.")
         _say("Get one: palaver models pull org/name-GGUF (palaver-tiny ships with the program)")
+    for server in served():
+        _say(f"{server.name}, {server.url}{f': {server.error}' if server.error else ''}")
+        for name in server.models:
+            _say(f"  palaver -e {server.name} -m {name}")
 
 
 @_models.command()
 @click.argument("name")
 @click.option("--endpoint", metavar="URL", help="Another hub (default: HF_ENDPOINT, or the hub).")
 def pull(name: str, endpoint: str | None) -> None:
-    """Download NAME, org/repo[:quantisation]; goes on where an earlier try stopped.
+    """Download NAME, org/repo[:quantisation].
 
-    Without a quantisation Q4_K_M is taken where there is one.
+    It goes on where an earlier try stopped. Without a quantisation Q4_K_M is taken where there
+    is one.
     """
     from palaver.config.paths import models_dir
     from palaver.engines.llama_cpp.gguf import read
