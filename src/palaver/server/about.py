@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from palaver.core.errors import EngineError
+from palaver.core.errors import PalaverError
 from palaver.server import body, calls
 from palaver.server.asked import InMessage, Tool
 from palaver.server.chat import as_rows
@@ -127,8 +127,9 @@ async def tokenize(request: Request) -> Response:
     engine = (await service.alive()).engine
     try:
         ids = await _ids(service, given)
-    except EngineError as error:
-        raise as_api_error(error) from error
+    except PalaverError as error:
+        param = "content" if given.messages is None else "messages"
+        raise as_api_error(error, param) from error
     about: dict[str, Any] = {"tokens": ids, "count": len(ids)}
     return json_response(about | {"max_model_len": engine.info.context})
 

@@ -9,8 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
+from palaver.core.errors import PalaverError
 from palaver.server import about, chat, completions, responses, static
-from palaver.server.errors import ApiError, error_response
+from palaver.server.errors import ApiError, as_api_error, error_response, our_fault
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
 from palaver.server.sessions.desk import Desk
@@ -47,6 +48,16 @@ async def _refused(request: Request, error: Exception) -> Response:
     return error_response(error)
 
 
+async def _failed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, PalaverError)
+    return error_response(as_api_error(error))
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    """Say that the fault is ours; the traceback is in the log."""
+    return error_response(our_fault())
+
+
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path[:200]}"
@@ -62,7 +73,13 @@ async def _gone(request: Request, error: Exception) -> Response:
 
 def make_app(service: Service, desk: Desk) -> Starlette:
     """Make the application of a service and of the sessions that the page shows."""
-    handlers = {ApiError: _refused, HTTPException: _no_route, ClientDisconnect: _gone}
+    handlers = {
+        ApiError: _refused,
+        PalaverError: _failed,
+        HTTPException: _no_route,
+        ClientDisconnect: _gone,
+        Exception: _fault,
+    }
     app = Starlette(routes=ROUTES, exception_handlers=handlers)
     app.state.service = service
     app.state.desk = desk

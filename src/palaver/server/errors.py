@@ -59,6 +59,11 @@ def as_api_error(error: PalaverError, param: str | None = None) -> ApiError:
     return ApiError(error.message, status=503)
 
 
+def our_fault() -> ApiError:
+    """Make the error for a fault in palaver."""
+    return ApiError("palaver failed; its log says more", status=500, code="internal_error")
+
+
 def json_response(
     value: object, status: int = 200, headers: dict[str, str] | None = None
 ) -> Response:

@@ -11,7 +11,7 @@ import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from palaver.server.errors import ApiError, error_response, json_response
+from palaver.server.errors import ApiError, error_response, json_response, our_fault
 
 _SILENCE = 15.0  # seconds after which a stream says that it lives
 _HEADERS = (
@@ -113,6 +113,9 @@ class Stream(Response):
                 put(b"data: [DONE]\n\n")
         except ApiError as error:
             put(error)
+        except Exception:
+            put(our_fault())
+            raise
         finally:
             put(None)
 
