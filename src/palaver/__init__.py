@@ -3,10 +3,11 @@
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["Chatbot", "__version__", "tool"]
+__all__ = ["Chatbot", "TextModel", "__version__", "tool"]
 
 if TYPE_CHECKING:
     from palaver.chatbot import Chatbot
+    from palaver.textmodel import TextModel
     from palaver.tools.function import tool
 
 
@@ -16,6 +17,10 @@ def __getattr__(name: str) -> Any:
         from palaver.chatbot import Chatbot
 
         return Chatbot
+    if name == "TextModel":
+        from palaver.textmodel import TextModel
+
+        return TextModel
     if name == "tool":
         from palaver.tools.function import tool
 

@@ -8,15 +8,13 @@ with Chatbot("model.gguf") as bot:
 
 from __future__ import annotations
 
-import asyncio
-import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from palaver import assemble
 from palaver.chat.front import Front
@@ -30,12 +28,11 @@ from palaver.core.messages import Message, user
 from palaver.core.model import Opened
 from palaver.core.tool import Tool
 from palaver.launch import model_name
+from palaver.loop import Loop
 from palaver.sessions.background import AsyncStore
 from palaver.tools import chosen
 from palaver.tools.function import as_tool
 from palaver.tools.toolbox import different
-
-T = TypeVar("T")
 
 
 class Chatbot:
@@ -70,11 +67,9 @@ class Chatbot:
         self._vault = Vault(keep=save)
         self._state: State = "idle"
         self._closed = False
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
+        self._loop = Loop()
         try:
-            self._conversation, self._model = self._wait(self._open(save))
+            self._conversation, self._model = self._loop.wait(self._open(save))
         except BaseException:
             self._stop()
             raise
@@ -108,7 +103,7 @@ class Chatbot:
         if self._closed:
             raise UserError("the chatbot was closed", fix="make a new Chatbot")
         events: SimpleQueue[Event | BaseException | None] = SimpleQueue()
-        running = asyncio.run_coroutine_threadsafe(self._turn(text, events), self._loop)
+        running = self._loop.start(self._turn(text, events))
         try:
             while (event := events.get()) is not None:
                 if isinstance(event, BaseException):
@@ -117,7 +112,7 @@ class Chatbot:
                     yield event.text
         finally:
             if not running.done():
-                self._loop.call_soon_threadsafe(self._halt)
+                self._loop.call(self._halt)
             with suppress(Exception):
                 running.result()
 
@@ -154,13 +149,13 @@ class Chatbot:
 
     def save_state(self) -> bool:
         """Save what the engine's cache holds, for a later start; False if nothing was new."""
-        return self._wait(self._model.save())
+        return self._loop.wait(self._model.save())
 
     def close(self) -> None:
         """End the engine and the store; safe to call twice."""
         if not self._closed:
             self._closed = True
-            self._wait(self._end())
+            self._loop.wait(self._end())
             self._stop()
 
     async def _end(self) -> None:
@@ -170,13 +165,8 @@ class Chatbot:
         await self._conversation.store.close()
 
     def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
         self._loop.close()
         self._vault.close()
-
-    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def __enter__(self) -> Self:
         return self

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
 
-from palaver.core.engine import Token
+from palaver.core.engine import Engine, Token
 from palaver.core.generation import Sampling, Timings
 from palaver.engines.child.engine import ChildEngine
 
@@ -23,9 +23,11 @@ class Completion(Struct, frozen=True):
 
 
 async def complete(
-    engine: ChildEngine, prompts: Sequence[Sequence[int]], sampling: Sampling
+    engine: Engine, prompts: Sequence[Sequence[int]], sampling: Sampling
 ) -> list[Completion]:
     """Complete all prompts, in their order. Raises EngineError, UserError for any of them."""
+    if not isinstance(engine, ChildEngine):
+        return [await _one(engine.generate(prompt, sampling)) for prompt in prompts]
     if engine.hosted:
         return await _as_one_request(engine, prompts, sampling)
     return await _in_slots(engine, prompts, sampling)
@@ -49,8 +51,7 @@ async def _in_slots(
 
     async def work(slot: int, waiting: Iterator[tuple[int, Sequence[int]]]) -> None:
         for index, prompt in waiting:
-            async with aclosing(engine.generate(prompt, sampling, slot)) as tokens:
-                found[index] = _completion([token async for token in tokens])
+            found[index] = await _one(engine.generate(prompt, sampling, slot))
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -59,6 +60,11 @@ async def _in_slots(
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return [found[index] for index in range(len(prompts))]
+
+
+async def _one(tokens: AsyncGenerator[Token]) -> Completion:
+    async with aclosing(tokens):
+        return _completion([token async for token in tokens])
 
 
 def _completion(tokens: Sequence[Token]) -> Completion:

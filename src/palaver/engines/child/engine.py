@@ -217,6 +217,10 @@ class ChildEngine:
         if count < len(prompts):
             raise await self._broken(None)
 
+    def peak_memory(self) -> int | None:
+        """Return the most bytes that the process held so far; None where nobody says."""
+        return self._child.peak_memory()
+
     @property
     def hosted(self) -> bool:
         """Whether `palaver.engines.host` runs it."""
