@@ -340,5 +340,6 @@ def test_a_resumed_session_shows_its_calls(tmp_path, place):
         terminal.leave()
     with shipped(tmp_path, "--resume", "last", columns=100) as terminal:
         terminal.wait("[result] list_files")
+        assert "session 1 resumed, capture off, /help lists the commands" in terminal.rows()
         assert "[call] list_files({})" in terminal.rows()
         terminal.leave()

@@ -27,7 +27,10 @@ def path() -> None:
 
 @config.command("show")
 def show() -> None:
-    """List every setting with its value and what it does; secrets are masked."""
+    """List every setting with its value.
+
+    Below each stands what it does. Secrets are masked.
+    """
     from palaver.terminal.escape import visible
 
     now = settings.load()
@@ -44,7 +47,10 @@ def show() -> None:
 @click.argument("name")
 @click.argument("value", required=False)
 def set_(name: str, value: str | None) -> None:
-    """Write NAME = VALUE into config.toml, comments kept; without VALUE it is taken out."""
+    """Write NAME = VALUE into config.toml.
+
+    Without VALUE it is taken out. Comments are kept.
+    """
     known = settings.keys()
     name = name.replace("-", "_")
     if name not in known:
@@ -89,7 +95,7 @@ def _replace(file: Path, name: str, value: Any) -> None:
 
 @config.command("edit")
 def edit() -> None:
-    """Open config.toml in your editor and check it afterwards."""
+    """Open config.toml in your editor, then check it."""
     import shlex
 
     file = settings.config_file()

@@ -102,10 +102,10 @@ def export(session: str, file: Path | None, form: str | None) -> None:
 @sessions.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
 def import_(files: tuple[Path, ...]) -> None:
-    """Store the conversations of FILES as new sessions: all of them, or none.
+    """Store the conversations of FILES as new sessions.
 
-    Read are exports (JSON, JSONL), arrays of {role, content} messages, and JSONL of messages or
-    of {"messages": [...]} records.
+    All of them are stored, or none. Read are exports (JSON, JSONL), arrays of {role, content}
+    messages, and JSONL of messages or of {"messages": [...]} records.
     """
     from palaver.cli._store import opened, print_text
     from palaver.sessions.drafts import store_drafts
@@ -120,7 +120,10 @@ def import_(files: tuple[Path, ...]) -> None:
 @sessions.command("fork")
 @click.argument("name", metavar="SESSION")
 def fork(name: str) -> None:
-    """Make a copy that goes on from where SESSION stands, also while another palaver has it."""
+    """Make a session that goes on from where SESSION stands.
+
+    That is possible also while another palaver has it open.
+    """
     from palaver.cli._store import opened, say, session_numbers
 
     with opened(readonly=False) as store:
@@ -160,7 +163,10 @@ def delete(names: tuple[str, ...], yes: bool) -> None:
 @sessions.command("backup")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 def backup(file: Path) -> None:
-    """Write a copy of the whole store to FILE, also while others use it."""
+    """Write a copy of the whole store to FILE.
+
+    That is possible also while others use it.
+    """
     from palaver.cli._store import opened, say
     from palaver.sessions.backup import back_up
 

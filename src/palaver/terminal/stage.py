@@ -180,13 +180,12 @@ class Stage:
 
     def changed(self) -> None:
         """Write the header if it can be told now, and the status line."""
-        from palaver.terminal.status import header, status_line, template_note
+        from palaver.terminal.status import status_line, template_note
 
         chat = self._app.chat
         if chat is None:
             return
         if chat.model and self._head:
-            self._head = header(self._settings, self._flags, chat)
             self._commit_head()
         elif chat.model and self._late_note:
             self._late_note = False
@@ -282,9 +281,11 @@ class Stage:
 
     def _commit_head(self) -> None:
         if self._head:
-            chat = self._app.chat
+            from palaver.terminal.status import header
+
+            chat, self._head = self._app.chat, ""
             self._late_note = not (chat and chat.model)
-            head, self._head = self._head, ""
+            head = header(self._settings, self._flags, chat)
             self._canvas.write(self._dimmed(head) + "\n")
 
     def _flush(self) -> None:
