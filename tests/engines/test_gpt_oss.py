@@ -39,7 +39,7 @@ def network(folder: Path, dtype: torch.dtype = torch.float32, *, unpack: bool = 
     read = GptOssFolder(folder)
     with Checkpoint(folder, read.headers) as checkpoint:
         loaded = weights.load(read.shape, checkpoint)
-    return Network(read.shape, weights.convert(loaded, dtype, "cpu", unpack=unpack))
+    return Network(read.shape, weights.convert(loaded, dtype, "cpu", whole=unpack))
 
 
 def cache(of: Network, room: int, dtype: torch.dtype = torch.float32) -> Cache:

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
 SCORES = 1 << 24  # attention scores (float32) that are held at once: 64 MiB
+_UNPACKED = 1 << 18  # values of a packed matrix that are unpacked at once
 # https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf: E2M1
 _VALUES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
 
@@ -33,40 +34,58 @@ class Packed(NamedTuple):
 Matrices: TypeAlias = Tensor | Packed  # (E, rows, columns)
 
 
-def matrix(matrices: Matrices, number: int, dtype: torch.dtype) -> Tensor:
-    """Return one of them, (rows, columns), unpacked where it is packed."""
-    if isinstance(matrices, Packed):
-        return unpack(matrices.blocks[number], matrices.scales[number], dtype)
-    return matrices[number].to(dtype)
+def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """Return `x` (n, columns) times `weight` (rows, columns), with `bias` (rows,): (n, rows)."""
+    if len(x) == 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
+        # A row alone: torch's product of matrices takes half as long again for it.
+        made = torch.mv(weight, x[0])
+        return (made if bias is None else made + bias)[None]
+    return F.linear(x, weight, bias)
+
+
+def linear(x: Tensor, matrices: Matrices, number: int, bias: Tensor) -> Tensor:
+    """Return `x` (n, columns) times matrix `number`, with `bias` (rows,): (n, rows).
+
+    A packed matrix is unpacked some rows at a time, so that its values stay in the processor's
+    cache until they are used.
+    """
+    if not isinstance(matrices, Packed):
+        return product(x, matrices[number], bias)
+    step = max(1, _UNPACKED // x.shape[-1])
+    parts = zip(
+        matrices.blocks[number].split(step),
+        matrices.scales[number].split(step),
+        bias.split(step),
+        strict=True,
+    )
+    return torch.cat([product(x, unpack(b, s, x.dtype), add) for b, s, add in parts], dim=-1)
 
 
 def unpack(blocks: Tensor, scales: Tensor, dtype: torch.dtype) -> Tensor:
     """Return the values of MXFP4 `blocks` (..., G, 16) with `scales` (..., G): (..., 32 G).
 
-    A byte is looked up as the pair of values it holds, moved as one number: ten times as fast
-    as a look-up a value.
+    A byte is looked up with its scale as the pair of values it holds, moved as one number: ten
+    times as fast as a look-up a value.
     """
-    pairs, powers = _tables(dtype, blocks.device)
-    values = pairs.index_select(0, blocks.flatten().int()).view(dtype).view(*scales.shape, 32)
-    factors = powers.index_select(0, scales.flatten().int()).view(*scales.shape, 1)
-    return values.mul_(factors).flatten(-2)
+    index = blocks.int().add_((scales.int() << 8)[..., None])
+    values = _table(dtype, blocks.device).index_select(0, index.flatten())
+    return values.view(dtype).view(*scales.shape[:-1], -1)
 
 
-_made: dict[tuple[torch.dtype, torch.device], tuple[Tensor, Tensor]] = {}
+_tables: dict[tuple[torch.dtype, torch.device], Tensor] = {}
 
 
-def _tables(dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Return a byte's pair of values, as one number, and a scale's power of two; made once."""
-    if (dtype, device) not in _made:
-        values = torch.tensor([*_VALUES, *(-v for v in _VALUES)], dtype=dtype, device=device)
-        byte = torch.arange(256, device=device)
+def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the pairs of values of each scale and byte, a pair as one number; made once."""
+    if (dtype, device) not in _tables:
+        values = torch.tensor([*_VALUES, *(-v for v in _VALUES)], dtype=torch.float64)
+        byte = torch.arange(256)
         pairs = torch.stack((values[byte & 15], values[byte >> 4]), dim=-1)
+        powers = torch.tensor([2.0 ** (n - 127) for n in range(255)] + [math.nan])
+        exact = (powers.double()[:, None, None] * pairs).to(dtype)
         whole = {2: torch.int32, 4: torch.int64}[dtype.itemsize]
-        powers = torch.tensor(
-            [2.0 ** (n - 127) for n in range(255)] + [math.nan], dtype=dtype, device=device
-        )
-        _made[dtype, device] = pairs.view(whole).flatten(), powers
-    return _made[dtype, device]
+        _tables[dtype, device] = exact.view(whole).flatten().to(device)
+    return _tables[dtype, device]
 
 
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
@@ -145,14 +164,17 @@ def mixture(
     """Return the sum of what each token's experts make of it, (n, W).
 
     `x` (n, W), `chosen` (n, k) numbers of experts, `shares` (n, k). One expert after another,
-    each for all tokens that chose it: of packed experts one is unpacked at a time.
+    each for all tokens that chose it.
     """
-    total = torch.zeros(x.shape, device=x.device)
-    for number in chosen.unique().tolist():
-        rows, place = (chosen == number).nonzero(as_tuple=True)
-        up = matrix(experts.up, number, x.dtype)
-        inner = swiglu(F.linear(x[rows], up, experts.up_bias[number]), alpha, limit)
-        down = matrix(experts.down, number, x.dtype)
-        made = F.linear(inner, down, experts.down_bias[number])
-        total.index_add_(0, rows, made.float() * shares[rows, place, None].float())
-    return total.to(x.dtype)
+    flat = chosen.flatten()
+    order = flat.argsort()  # the tokens of each expert, together
+    tokens = order // chosen.shape[1]
+    counts = flat.bincount(minlength=len(experts.up_bias)).tolist()
+    parts = []
+    for number, rows in enumerate(x[tokens].split(counts)):
+        if len(rows):
+            gates = linear(rows, experts.up, number, experts.up_bias[number])
+            inner = swiglu(gates, alpha, limit)
+            parts.append(linear(inner, experts.down, number, experts.down_bias[number]))
+    made = torch.cat(parts).float() * shares.flatten()[order, None].float()
+    return torch.zeros(x.shape, device=x.device).index_add_(0, tokens, made).to(x.dtype)

@@ -84,18 +84,18 @@ def open_model(options: Options, say: Say) -> GptOssModel:
     dtype, device = _dtype(options.dtype, mapped.embedding.dtype), options.device or "cpu"
     context = folder.context(options)
     kv = folder.shape.kv_values * int(dtype.itemsize)
-    rest = _rest(folder.shape, options.batch, context, dtype)
-    whole = weights.size(mapped, dtype, unpack=True)
+    rest = _rest(folder.shape, options.batch, context)
+    unpacked = weights.size(mapped, dtype, whole=True)
     limit = options.memory_limit
-    unpack = limit is not None and whole + kv * context + rest <= limit * 1e9
-    size = whole if unpack else weights.size(mapped, dtype, unpack=False)
+    unpack = limit is not None and unpacked + kv * context + rest <= limit * 1e9
+    size = unpacked if unpack else weights.size(mapped, dtype, whole=False)
     check_memory(limit, folder.name, context, weights=size, kv=kv, rest=rest)
     build = f"{_BUILD} torch {torch.__version__} {device} {dtype}"
     file = folder.describe(options, words, build=build, weights=size, kv=kv)
     torch.set_num_threads(file.threads)
     if unpack or mapped.embedding.dtype != dtype:
         say(f"loading {folder.name} as {str(dtype).removeprefix('torch.')}")
-    loaded = weights.convert(mapped, dtype, device, unpack=unpack)
+    loaded = weights.convert(mapped, dtype, device, whole=unpack)
     cache = Cache(folder.shape, context, dtype, device)
     return GptOssModel(Network(folder.shape, loaded), cache, folder, file, words)
 
@@ -124,9 +124,8 @@ def _dtype(wanted: str | None, stored: torch.dtype) -> torch.dtype:
     return found
 
 
-def _rest(shape: Config, batch: int, context: int, dtype: torch.dtype) -> int:
+def _rest(shape: Config, batch: int, context: int) -> int:
     """Return the bytes of the process and of one step over `batch` tokens."""
     scores = 4 * min(SCORES, batch * shape.heads * context)
-    expert = 2 * shape.inner * shape.width * (dtype.itemsize + 2)  # as it is unpacked
     a_token = 4 * (4 * shape.width + 3 * shape.heads * shape.head + 6 * shape.inner)
-    return _PROCESS + 3 * scores + int(expert) + batch * a_token + 8 * shape.vocabulary
+    return _PROCESS + 3 * scores + batch * a_token + 8 * shape.vocabulary

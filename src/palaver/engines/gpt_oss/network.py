@@ -91,7 +91,7 @@ class Network:
             x = x + self._think(x, layer)
         cache.length = end
         last = kernels.norm(x[-1:], self.weights.norm, self.config.epsilon)
-        return F.linear(last, self.weights.unembedding)[0].float()
+        return kernels.product(last, self.weights.unembedding)[0].float()
 
     def _attend(
         self, x: Tensor, number: int, of: Layer, turn: tuple[Tensor, Tensor], cache: Cache
@@ -99,18 +99,18 @@ class Network:
         """Return the attention of layer `number`, (n, W)."""
         size = self.config.head
         seen = kernels.norm(x, of.attention_norm, self.config.epsilon)
-        q = kernels.rotate(F.linear(seen, of.q, of.q_bias).unflatten(-1, (-1, size)), *turn)
-        k = kernels.rotate(F.linear(seen, of.k, of.k_bias).unflatten(-1, (-1, size)), *turn)
-        v = F.linear(seen, of.v, of.v_bias).unflatten(-1, (-1, size))
+        q = kernels.rotate(kernels.product(seen, of.q, of.q_bias).unflatten(-1, (-1, size)), *turn)
+        k = kernels.rotate(kernels.product(seen, of.k, of.k_bias).unflatten(-1, (-1, size)), *turn)
+        v = kernels.product(seen, of.v, of.v_bias).unflatten(-1, (-1, size))
         keys, values = cache.put(number, k, v)
         mixed = kernels.attention(q, keys, values, of.sinks, self.config.windows[number])
-        return F.linear(mixed, of.out, of.out_bias)
+        return kernels.product(mixed, of.out, of.out_bias)
 
     def _think(self, x: Tensor, of: Layer) -> Tensor:
         """Return what the chosen experts of a layer add, (n, W)."""
         c = self.config
         seen = kernels.norm(x, of.experts_norm, c.epsilon)
-        best = F.linear(seen, of.router, of.router_bias).topk(c.chosen, dim=-1)
+        best = kernels.product(seen, of.router, of.router_bias).topk(c.chosen, dim=-1)
         shares = best.values.softmax(-1)
         return kernels.mixture(seen, of.experts, best.indices, shares, c.alpha, c.limit)
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from palaver.core.errors import UserError
 from palaver.engines.gpt_oss.checkpoint import BYTES, Checkpoint
 from palaver.engines.gpt_oss.config import Config
-from palaver.engines.gpt_oss.kernels import Experts, Matrices, Packed, matrix
+from palaver.engines.gpt_oss.kernels import Experts, Matrices, Packed, unpack
 
 _BLOCK = 32  # values of an MXFP4 block, in 16 bytes
 
@@ -59,10 +59,10 @@ def load(config: Config, checkpoint: Checkpoint) -> Weights:
     return weights
 
 
-def convert(weights: Weights, dtype: torch.dtype, device: str, *, unpack: bool) -> Weights:
+def convert(weights: Weights, dtype: torch.dtype, device: str, *, whole: bool) -> Weights:
     """Return the weights in `dtype` on `device`, norms in float32.
 
-    What is so already stays mapped. With `unpack` packed matrices are unpacked now, for speed.
+    What is so already stays mapped. With `whole` packed matrices are unpacked now, for speed.
     """
 
     def number(tensor: Tensor) -> Tensor:
@@ -72,9 +72,10 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, unpack: bool) 
         if not isinstance(matrices, Packed):
             return number(matrices)
         there = Packed(*(part.to(device) for part in matrices))
-        if not unpack:
+        if not whole:
             return there
-        return torch.stack([matrix(there, n, dtype) for n in range(len(there.blocks))])
+        pairs = zip(*there, strict=True)
+        return torch.stack([unpack(blocks, scales, dtype) for blocks, scales in pairs])
 
     def layer(of: Layer) -> Layer:
         mixed = of.experts
@@ -99,7 +100,7 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, unpack: bool) 
     )
 
 
-def size(weights: Weights, dtype: torch.dtype, *, unpack: bool) -> int:
+def size(weights: Weights, dtype: torch.dtype, *, whole: bool) -> int:
     """Return the bytes that `convert` will make of them, those that stay mapped included."""
     tensors = [weights.embedding, weights.norm]
     if weights.unembedding is not weights.embedding:
@@ -114,7 +115,7 @@ def size(weights: Weights, dtype: torch.dtype, *, unpack: bool) -> int:
             else:
                 tensors.append(part)
     plain = sum(int(tensor.numel()) for tensor in tensors) * int(dtype.itemsize)
-    return plain + (values * int(dtype.itemsize) if unpack else packed)
+    return plain + (values * int(dtype.itemsize) if whole else packed)
 
 
 def _packed(checkpoint: Checkpoint, name: str, count: int, rows: int, columns: int) -> Packed:
