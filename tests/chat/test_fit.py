@@ -11,7 +11,7 @@ from tests.support.talk import load
 
 from palaver.chat import run
 from palaver.chat.work import Workshop
-from palaver.core.errors import UserError
+from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.log import CallStarted
 from palaver.core.messages import Message, user
@@ -66,3 +66,14 @@ def test_results_are_cut_to_what_fits_and_a_loop_that_does_not_ends_in_order(tmp
     cut = [result for result in results if result.whole]
     assert len(cut) > 2
     assert all(len(result.whole) > 1000 and "left out here" in result.text for result in cut)
+
+
+def test_a_result_is_kept_where_the_engine_dies_as_it_is_counted():
+    class Dead(Script):
+        async def count(self, rows, tools):
+            raise EngineError("the engine's process ended", died=True)
+
+    bench = Bench(Paper(user("go")))
+    assert bench.turn(Dead(calls(("look", 60)))).why == "answered"
+    (result,) = bench.log.results()
+    assert "left out here" in result.text

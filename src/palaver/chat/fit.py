@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from palaver.core.errors import UserError
+from palaver.core.errors import PalaverError
 from palaver.core.log import Row, visible
 from palaver.core.messages import Message, ToolCall, ToolResult
 from palaver.core.model import Model
@@ -31,14 +31,16 @@ async def room(
     nothing = [_row(rows, ToolResult(call.id, call.name, "")) for call in others]
     empty = _row(rows, ToolResult(result.call_id, result.name, ""))
     try:
-        base = await model.count(visible([*rows, empty, *nothing]), tools)
         whole = await model.count(visible([*rows, _row(rows, result), *nothing]), tools)
-    except UserError:  # the template refuses it as it stands; the next answer says so
+        if whole.context is None:
+            return None
+        most = whole.context - whole.context // _SPARE
+        if whole.total <= most and not others:
+            return None
+        base = await model.count(visible([*rows, empty, *nothing]), tools)
+    except PalaverError:  # refused as it stands, or the engine died: the next answer says so
         return None
-    if base.context is None:
-        return None
-    free = base.context - base.context // _SPARE - base.total
-    share, takes = max(0, free) // (len(others) + 1), whole.total - base.total
+    share, takes = max(0, most - base.total) // (len(others) + 1), whole.total - base.total
     return None if takes <= share else max(LEAST, len(result.text) * share // takes - _NOTE)
 
 
