@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,3 +134,26 @@ async def silence(_asked: Asked, writer: asyncio.StreamWriter) -> None:
 
 async def hang_up(_asked: Asked, writer: asyncio.StreamWriter) -> None:
     """End the connection without a word."""
+
+
+@contextmanager
+def replaying_beside(*acts: Act, models: Any = None) -> Iterator[Replay]:
+    """Serve on a thread of its own, for programs that are watched from this one."""
+    loop = asyncio.new_event_loop()
+    started: Future[Replay] = Future()
+    over = asyncio.Event()
+
+    async def run() -> None:
+        async with replaying(*acts, models=models) as told:
+            started.set_result(told)
+            await over.wait()
+
+    thread = threading.Thread(target=loop.run_until_complete, args=(run(),))
+    thread.start()
+    try:
+        yield started.result(30)
+    finally:
+        loop.call_soon_threadsafe(over.set)
+        thread.join()
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
