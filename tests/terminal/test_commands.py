@@ -182,13 +182,13 @@ def test_a_later_system_prompt_takes_the_place_of_the_first(tmp_path):
 
 def test_set_changes_sampling_for_this_run(tmp_path):
     done = Done(
-        tmp_path, "/set", "/set temperature 0", "/set seed=0", "/set temprature 1", "/set top_k x",
+        tmp_path, "/set", "/set temperature 0", "/set seed=0", "/set temprature 1", "/set temp 1", "/set top_k x",
         "/set temperature -1", "/set temperature nan", "/set max-tokens 3", "one", "/set seed",
         "/set stop a,b", "/set stop", "/set model x", "/set",
     )  # fmt: skip
     assert "temperature = 0.0" in done.text
     assert "seed = 0" in done.text
-    assert "did you mean temperature?" in done.text
+    assert done.text.count("did you mean temperature?") == 2
     assert "top_k = 'x' is not a whole number" in done.text
     assert done.text.count("must be a number that is not negative") == 2
     assert "seed = unset\n" in done.text
@@ -230,7 +230,7 @@ def test_sessions_resume_fork_title_search(tmp_path):
     assert "session 3, forked from 2" in done.text
     assert "There is no session 99" in done.text
     assert done.text.count("give its number, or: last") == 2
-    assert "you> a purple elephant" in done.text
+    assert "you> a purple elephant\n" in done.text
     assert "nothing found" in done.text
     assert done.said(1) == ["a purple elephant", "back"]
     assert done.said(2) == ["a green one"]

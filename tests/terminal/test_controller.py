@@ -25,7 +25,7 @@ from palaver.sessions.store import Store
 from palaver.terminal import upkeep
 from palaver.terminal.controller import Controller
 from palaver.terminal.lines import handle
-from palaver.terminal.sessions import number_of
+from palaver.terminal.sessions import number_of, recap
 from palaver.terminal.view import AnswerView
 
 
@@ -240,3 +240,9 @@ def test_reading_says_how_far_it_is_and_how_long_it_takes():
     view.begin("reading")
     view.feed([Prefill(0, 10, 0)])
     assert "left" not in view.tail()[0]
+
+
+def test_a_recap_sets_what_was_asked_apart_from_the_answer():
+    said = [user("one\ntwo"), Message("assistant", (Text("three\nfour"),))]
+    rows = [Row(n, 1, n - 1 or None, 0.0, entry) for n, entry in enumerate(said, 1)]
+    assert recap(rows) == "you> one\n     two\nthree\nfour"

@@ -86,9 +86,9 @@ def recap(rows: Sequence[Row]) -> str:
     lines = [f"... {plural(len(said) - len(shown), 'earlier message')}"] if shown != said else []
     for entry in shown:
         text = visible(_told(entry)).splitlines() or [""]
-        head = "you> " if isinstance(entry, Message) and entry.role == "user" else ""
-        lines.append(head + text[0])
-        lines += text[1:_LINES]
+        theirs = isinstance(entry, Message) and entry.role == "user"
+        first, rest = ("you> ", "     ") if theirs else ("", "")
+        lines += [(rest if at else first) + line for at, line in enumerate(text[:_LINES])]
         if len(text) > _LINES:
             lines.append(f"... {plural(len(text) - _LINES, 'more line')}")
     return "\n".join(lines) or "nothing was said in it yet"

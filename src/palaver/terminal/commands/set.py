@@ -34,7 +34,8 @@ async def run(chat: Controller, argument: str) -> None:
         chat.screen.page("\n".join(visible(line) for line in shown))
         return
     if name not in _CHANGEABLE:
-        near = difflib.get_close_matches(name, _CHANGEABLE, 1)
+        near = [key for key in _CHANGEABLE if key.startswith(name)]
+        near = near or difflib.get_close_matches(name, _CHANGEABLE, 1)
         hint = f"did you mean {near[0]}?" if near else f"one of {', '.join(_CHANGEABLE)}"
         raise UserError(f"/set can't change {name!r}", fix=hint)
     field = keys()[name]

@@ -30,7 +30,7 @@ async def run(chat: Controller, argument: str) -> None:
     if argument == "-":
         said = "no system prompt"
     if chat.conversation.turns:
-        said += ", as if from the beginning: what was said is read again below it"
+        said += ", as if from the beginning: what was said is read again"
     chat.screen.note(said)
 
 
