@@ -1,6 +1,6 @@
 // The server's own routes. A key, where one is needed, stays in this tab and in no address.
 
-import { el } from "./dom.js";
+import { el, onEnter } from "./dom.js";
 
 const MARK = { "x-palaver-page": "1" };
 
@@ -27,7 +27,7 @@ function askForKey() {
       resolve();
     };
     const go = el("button", { type: "button", class: "button solid", on: { click: use } }, "Go on");
-    input.addEventListener("keydown", (event) => event.key === "Enter" && use());
+    onEnter(input, use);
     dialog.addEventListener("cancel", (event) => event.preventDefault());
     dialog.append(
       el("h2", { id: "key-title" }, "This server asks for a key"),

@@ -2,7 +2,7 @@
 
 import { events, get, post } from "./api.js";
 import { Consent } from "./consent.js";
-import { at, button, el, icon, speak } from "./dom.js";
+import { at, button, el, icon, onEnter, speak } from "./dom.js";
 import { exact, line } from "./escape.js";
 import { Log } from "./log.js";
 import { Sessions } from "./sessions.js";
@@ -70,6 +70,7 @@ function open(id) {
   grow();
   if (id === null) fresh();
   else watch();
+  if (id !== null && !sessions.list.some((one) => one.id === id)) list();
   show();
   if (matchMedia("(hover: hover)").matches) input.focus();
 }
@@ -108,7 +109,8 @@ function sendButton() {
   send.replaceChildren(icon(state.busy ? "stop" : "send"));
   send.setAttribute("aria-label", state.busy ? "Stop" : state.editing ? "Send the edited message" : "Send");
   send.title = state.busy ? "Stop (Esc)" : "Send (Enter)";
-  send.disabled = !state.busy && (!input.value.trim() || state.sending || input.disabled);
+  const loading = state.id !== null && !state.session;
+  send.disabled = !state.busy && (!input.value.trim() || state.sending || input.disabled || loading);
 }
 
 // -- what happens -----------------------------------------------------------------------
@@ -228,8 +230,9 @@ const turn = () => ({ tip: log.tip, sampling: sampling() });
 
 async function send() {
   const text = input.value;
-  if (!text.trim() || state.busy || state.sending || input.disabled) return;
   const { id, editing } = state;
+  if (!text.trim() || state.busy || state.sending || input.disabled) return;
+  if (id !== null && !state.session) return;
   state.sending = true;
   clearNotices();
   sendButton();
@@ -325,7 +328,7 @@ function ask(title, content, label, kind, done) {
   const go = el("button", { type: "button", class: `button ${kind}`, on: { click: finish(true) } }, label);
   const leave = el("button", { type: "button", class: "button", on: { click: finish(false) } }, "Cancel");
   dialog.append(el("h2", { id: "ask-box" }, title), content, el("div", { class: "row end" }, leave, go));
-  dialog.addEventListener("keydown", (event) => event.key === "Enter" && event.target.tagName === "INPUT" && finish(true)());
+  if (content.tagName === "INPUT") onEnter(content, finish(true));
   document.body.append(dialog);
   dialog.showModal();
 }

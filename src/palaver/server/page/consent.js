@@ -1,6 +1,6 @@
 // The question whether a call may run: what it would do, whole and exact, and the answers.
 
-import { el } from "./dom.js";
+import { el, onEnter } from "./dom.js";
 import { exact, line } from "./escape.js";
 import { diff } from "./highlight.js";
 
@@ -29,7 +29,7 @@ export class Consent {
     this.digest = question.digest;
     const reason = el("input", { placeholder: "Why not? (told to the model)", "aria-label": "Reason for the model", maxlength: "2000" });
     const say = (allowed, by = "once") => () => this.say({ allowed, by, reason: allowed ? "" : reason.value });
-    reason.addEventListener("keydown", (event) => event.key === "Enter" && !event.isComposing && say(false)());
+    onEnter(reason, say(false));
     const deny = act("Don't run it", "", say(false));
     const lasting = question.always
       ? [act("Always", "", say(true, "always")), act("This session", "", say(true, "session"))]

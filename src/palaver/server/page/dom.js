@@ -51,6 +51,15 @@ export function button(label, name, click, given = {}) {
   return made;
 }
 
+// Does something on Enter in a line of text; the key does nothing else, wherever the focus goes.
+export function onEnter(input, act) {
+  input.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" || event.isComposing) return;
+    event.preventDefault();
+    act();
+  });
+}
+
 export const at = (id) => document.getElementById(id);
 
 // Says something to those who listen instead of looking.

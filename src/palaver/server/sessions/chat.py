@@ -139,7 +139,7 @@ class Chat:
     # -- watching ------------------------------------------------------------------------
 
     def end(self) -> None:
-        """Let watchers go: the session was deleted, or the server ends."""
+        """Let watchers go, who learn that the session was deleted."""
         self._gone = True
         self._wire.anew()
 
@@ -174,8 +174,11 @@ class Chat:
             ticks += 1
             if ticks % _PING == 0:
                 yield {"type": "ping"}
-            if epoch == wire.epoch and at == len(wire.events) and await self._moved(state):
+            moved = at == len(wire.events) and await self._moved(state)
+            if moved and at == len(wire.events):  # what happened meanwhile is told first
                 epoch = -1
+        if self._gone:
+            yield {"type": "gone"}
 
     async def _moved(self, state: dict[str, Any]) -> bool:
         """Say whether another process wrote the session, or let it go."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any
 
 from msgspec import Struct
@@ -63,7 +64,6 @@ class Desk:
         """Return the store. Raises StoreError."""
         async with self._opening:
             if self._store is None:
-                self._vault.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
                 self._store = await AsyncStore.open(self._vault.path)
             return self._store
 
@@ -81,8 +81,6 @@ class Desk:
     async def close(self) -> None:
         """Stop the turns under way; what came of them is stored. Close the store."""
         await asyncio.gather(*(chat.stop() for chat in self._chats.values()))
-        for chat in self._chats.values():
-            chat.end()
         await self.bench.close()
         if self._store:
             await self._store.close()
@@ -109,8 +107,9 @@ class Desk:
         """Yield what happens in a session; its last event says that it was deleted, if it was."""
         chat = await self.chat(session)
         try:
-            async for event in chat.watch():
-                yield event
+            async with aclosing(chat.watch()) as events:
+                async for event in events:
+                    yield event
         except UserError:
             yield {"type": "gone"}
 
