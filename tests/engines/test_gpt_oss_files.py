@@ -23,6 +23,7 @@ from palaver.engines.child.options import Options
 from palaver.engines.gpt_oss.model import GptOssModel, open_model
 from palaver.engines.gpt_oss.vocabulary import make
 from palaver.engines.host.vocabulary import JsonVocabulary
+from palaver.engines.registry import best, weights_of
 from palaver.formats.harmony.format import MARKERS
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -187,6 +188,8 @@ def test_newer_configs_hold_theta_with_the_rest(tmp_path: Path) -> None:
     [
         ({"loras": (("a", 1.0),)}, "can't load adapters"),
         ({"quantize": "4bit"}, "does not quantise"),
+        ({"device": "auto"}, "runs on one device"),
+        ({"device": "tpu"}, "device = 'tpu'"),
         ({"kv_type": "q8_0"}, "kv_type = 'q8_0'"),
         ({"context": 1 << 20}, "was trained for 131072 tokens"),
         ({"memory_limit": 0.1}, "the limit is 0.1 GB"),
@@ -263,3 +266,10 @@ def test_the_vocabulary_of_a_checkpoint_without_one(
     ids = words.encode(markers, special=True)
     assert ids == oracle.encode(markers, allowed_special="all")
     assert set(MARKERS) <= words.control
+
+
+@pytest.mark.parametrize("layout", ["original", "packed"])
+def test_it_is_the_engine_of_both_layouts(layout: str, tmp_path: Path) -> None:
+    found = weights_of(checkpoint(tmp_path, layout))
+    assert found.architecture == "gpt_oss"
+    assert best(found).name == "gpt-oss"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from palaver.core.errors import UserError
 from palaver.engines.child.options import Options
 from palaver.engines.mlx import cache
 from palaver.engines.mlx.model import MlxModel, open_model
+from palaver.engines.registry import best, find, weights_of
 
 DATA = Path(__file__).parents[1] / "data"
 NANO, WINDOWED = DATA / "palaver-nano", DATA / "palaver-nano-gpt-oss"
@@ -209,3 +211,9 @@ def test_a_cut_file_is_refused_before_mlx_reads_it(keep: int, tmp_path: Path) ->
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(UserError, match="is damaged"):
         load(folder)
+
+
+def test_elsewhere_than_on_apple_silicon_it_is_taken_by_name() -> None:
+    apple = (platform.system(), platform.machine()) == ("Darwin", "arm64")
+    find("mlx").check()
+    assert (best(weights_of(NANO)).name == "mlx") == apple

@@ -135,5 +135,9 @@ def weights_of(path: Path) -> Weights:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return Weights("safetensors")
-    kind = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(config, dict):
+        return Weights("safetensors")
+    from palaver.engines.gpt_oss.config import is_original
+
+    kind = "gpt_oss" if is_original(config) else config.get("model_type")
     return Weights("safetensors", kind if isinstance(kind, str) else "")

@@ -20,6 +20,7 @@ from palaver.engines.gpt_oss.config import Config
 from palaver.engines.gpt_oss.folder import GptOssFolder
 from palaver.engines.gpt_oss.kernels import SCORES
 from palaver.engines.gpt_oss.network import Cache, Network
+from palaver.engines.host.device import choose
 from palaver.engines.host.folder import check_memory
 from palaver.engines.host.model import Say
 from palaver.engines.host.vocabulary import JsonVocabulary
@@ -81,7 +82,7 @@ def open_model(options: Options, say: Say) -> GptOssModel:
     with Checkpoint(folder.path, folder.headers) as checkpoint:
         mapped = weights.load(folder.shape, checkpoint)
     words = folder.vocabulary()
-    dtype, device = _dtype(options.dtype, mapped.embedding.dtype), options.device or "cpu"
+    dtype, device = _dtype(options.dtype, mapped.embedding.dtype), choose(options.device or "cpu")
     context = folder.context(options)
     kv = folder.shape.kv_values * int(dtype.itemsize)
     rest = _rest(folder.shape, options.batch, context)
@@ -112,6 +113,8 @@ def _refuse(options: Options) -> None:
             "the engine gpt-oss does not quantise while loading",
             fix="leave --quantize out: MXFP4 experts stay packed as they are",
         )
+    if options.device == "auto":
+        raise UserError("the engine gpt-oss runs on one device", fix="name it: cpu, cuda, mps")
     if options.kv_type not in ("f16", "auto"):
         raise UserError(f"kv_type = {options.kv_type!r}: the cache has the model's own type here")
 

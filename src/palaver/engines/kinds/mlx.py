@@ -10,9 +10,7 @@ def _apple() -> bool:
 
 
 def _suits(weights: Weights) -> int:
-    if weights.format != "safetensors":
-        return 0
-    return 30 if _apple() else 1  # taken elsewhere only where it is named, or alone
+    return 30 if weights.format == "safetensors" else 0
 
 
 def _hindered() -> str | None:
@@ -30,4 +28,5 @@ ENGINE = Kind(
     needs=("mlx", "mlx_lm", "safetensors", "tokenizers", "numpy"),
     extra="mlx",
     hindered=_hindered,
+    by_name=not _apple(),
 )

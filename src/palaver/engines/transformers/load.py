@@ -16,23 +16,6 @@ _PROCESS = 700_000_000  # bytes: Python, torch and transformers (560 MB measured
 _BITS = {"8bit": 8.0, "4bit": 4.5}  # a number's, with the scales of its block
 
 
-def device(wanted: str | None) -> str:
-    """Return where the model goes: as asked, else CUDA, MPS or the CPU. Raises UserError."""
-    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
-    if wanted is None:
-        return "cuda" if cuda else "mps" if mps else "cpu"
-    kind, _, number = wanted.partition(":")
-    if kind not in ("cpu", "cuda", "mps", "auto") or (number and not number.isdecimal()):
-        raise UserError(f"device = {wanted!r}: must be cpu, cuda, cuda:1, mps or auto")
-    if (kind == "cuda" and not cuda) or (kind == "mps" and not mps):
-        raise UserError(
-            f"{wanted} is not available on this hardware", fix="leave --device out, or use cpu"
-        )
-    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
-        raise UserError(f"there is no {wanted}: the GPUs are 0 to {torch.cuda.device_count() - 1}")
-    return wanted
-
-
 def dtype(wanted: str | None, folder: Folder, where: str) -> torch.dtype:
     """Return the type of numbers to compute with: as asked, else the checkpoint's own.
 

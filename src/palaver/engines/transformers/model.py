@@ -16,6 +16,7 @@ import transformers
 
 from palaver.core.errors import UserError
 from palaver.engines.child.options import ModelFile, Options
+from palaver.engines.host.device import choose
 from palaver.engines.host.folder import Folder, check_memory
 from palaver.engines.host.model import Say
 from palaver.engines.transformers import cache, load, lora
@@ -92,7 +93,7 @@ class TransformersModel:
 def open_model(options: Options, say: Say) -> TransformersModel:
     """Check a folder and load it; raises UserError for what can't be used."""
     folder = Folder(Path(options.model))
-    device = load.device(options.device)
+    device = choose(options.device)
     dtype = load.dtype(options.dtype, folder, device)
     context = folder.context(options)
     load.check_packages(options, folder)
