@@ -102,7 +102,9 @@ def engine_options(settings: Settings, parallel: int = 1) -> Options:
     kind.check()
     weights = weights_of(path)
     if not kind.suits(weights):
-        what = "a GGUF file" if weights.format == "gguf" else f"{weights.format} files"
+        what = "a GGUF file"
+        if weights.format == "safetensors":
+            what = f"safetensors of the kind {weights.architecture!r}"
         raise UserError(
             f"the engine {kind.name} can't run {path.name}: that is {what}",
             fix=f"leave --engine out, or use -e {best(weights).name}",

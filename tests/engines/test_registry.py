@@ -75,7 +75,7 @@ def test_the_model_decides_where_no_engine_is_named():
     ("engine", "model", "what"),
     [
         ("transformers", f"{NANO}.gguf", "a GGUF file"),
-        ("llama-cpp", str(NANO), "safetensors files"),
+        ("llama-cpp", str(NANO), "safetensors of the kind 'llama'"),
     ],
 )
 def test_an_engine_that_can_not_run_the_model_says_which_can(engine, model, what):
