@@ -23,10 +23,10 @@ class Serving:
     """A server that runs. `lines` is what it printed."""
 
     def __init__(self, home: Path, *args: str, model: Path | None = None, **env: str) -> None:
-        given = ["--threads", "1", "--port", "0", *(["-m", str(model)] if model else [])]
+        given = ["--port", "0", *(["-m", str(model)] if model else [])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "palaver.cli.main", "serve", *given, *args],
-            env=environment(home, **env),
+            env=environment(home, **({"PALAVER_THREADS": "1"} | env)),
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
