@@ -34,7 +34,8 @@ class Waiting(Struct, frozen=True, tag="waiting"):
     seconds: int
 
 
-class TextDelta(Struct, frozen=True, tag="text", omit_defaults=True):
+# The deltas hold texts and numbers alone, and there are many: no cycle for the collector to find
+class TextDelta(Struct, frozen=True, tag="text", omit_defaults=True, gc=False):
     """More of the visible text.
 
     `new` begins another part, also after one of the same kind; `error` says what was wrong with
@@ -46,7 +47,7 @@ class TextDelta(Struct, frozen=True, tag="text", omit_defaults=True):
     error: str | None = None
 
 
-class ReasoningDelta(Struct, frozen=True, tag="reasoning", omit_defaults=True):
+class ReasoningDelta(Struct, frozen=True, tag="reasoning", omit_defaults=True, gc=False):
     """More of the reasoning; `new` and `error` as in a `TextDelta`."""
 
     text: str
@@ -54,7 +55,7 @@ class ReasoningDelta(Struct, frozen=True, tag="reasoning", omit_defaults=True):
     error: str | None = None
 
 
-class CallDelta(Struct, frozen=True, tag="call_delta", omit_defaults=True):
+class CallDelta(Struct, frozen=True, tag="call_delta", omit_defaults=True, gc=False):
     """More of call number `index` of this reply: its name once known, then raw arguments."""
 
     index: int
