@@ -190,6 +190,8 @@ def test_newer_configs_hold_theta_with_the_rest(tmp_path: Path) -> None:
         ({"quantize": "4bit"}, "does not quantise"),
         ({"device": "auto"}, "runs on one device"),
         ({"device": "tpu"}, "device = 'tpu'"),
+        ({"device": "auto"}, "runs on one device"),
+        ({"device": "tpu"}, "device = 'tpu'"),
         ({"kv_type": "q8_0"}, "kv_type = 'q8_0'"),
         ({"context": 1 << 20}, "was trained for 131072 tokens"),
         ({"memory_limit": 0.1}, "the limit is 0.1 GB"),
