@@ -18,6 +18,7 @@ from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import user
 from palaver.core.tool import ToolSpec
+from palaver.formats.parsers.hermes import HermesParser
 from palaver.formats.template import TemplateFormat
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
@@ -100,3 +101,33 @@ def test_the_name_and_the_keys_of_a_call_are_those_of_a_tool(tmp_path):
             assert one.added[: -one.sampled] == other.added[: -other.sampled]
 
     asyncio.run(work())
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"type": "array", "items": nested(depth - 1)} if depth else {"type": "string"}
+
+
+ODD: list[dict[str, Any]] = [
+    {"type": "object", "properties": {"a": {"type": "integer", "minimum": "x"}}, "required": 5},
+    {"type": "object", "properties": {'"\\\n\ud800': {"enum": []}}, "required": ["none such"]},
+    {"type": "object", "properties": {"a": True, "b": {"anyOf": [None]}, "": {"type": [7]}}},
+    {"type": "object", "properties": {"deep": nested(500)}},
+    {"type": "object"},
+    {},
+]
+
+
+def test_schemas_that_somebody_made_up_make_grammars_that_the_engine_takes(tmp_path):
+    async def work() -> None:
+        async with shipped(tmp_path) as model:
+            for schema in ODD:
+                held = model.format.grammar([ToolSpec("fetch", "", schema)])
+                assert await answer(model, spec("fetch", {}), grammar=held.text, max_tokens=8)
+
+    asyncio.run(work())
+
+
+def test_a_grammar_that_would_take_long_is_left_out():
+    many = [spec(f"tool_{n}", {f"key_{n}_{i}": WORD for i in range(50)}) for n in range(100)]
+    assert HermesParser.grammar(many[:2])
+    assert HermesParser.grammar(many) is None

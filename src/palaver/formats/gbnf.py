@@ -12,6 +12,8 @@ from typing import Any
 
 from palaver.core.tool import ToolSpec
 
+LONGEST = 200_000  # characters of a grammar: llama.cpp reads 10,000 in a millisecond
+_DEEPEST = 16  # schemas in one another
 _GAP = '( " " | "\\n" )? ( " " | "\\n" )?'  # with any number a weak model writes nothing else
 _RULES = {
     "gap": _GAP,
@@ -46,6 +48,7 @@ class _Grammar:
 
     def __init__(self) -> None:
         self.rules = dict(_RULES)
+        self.depth = 0
 
     def rule(self, kind: str, body: str) -> str:
         """Add a rule; return its name."""
@@ -63,8 +66,16 @@ def _call(made: _Grammar, tool: ToolSpec) -> str:
 
 def _value(made: _Grammar, schema: Any) -> str:
     """Return what a value of a schema looks like, as the name of a rule or in brackets."""
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping) or made.depth > _DEEPEST:
         return "value"
+    made.depth += 1
+    try:
+        return _typed(made, schema)
+    finally:
+        made.depth -= 1
+
+
+def _typed(made: _Grammar, schema: Mapping[str, Any]) -> str:
     if isinstance(schema.get("enum"), list) and schema["enum"]:
         return f"( {' | '.join(_text(_json(one)) for one in schema['enum'])} )"
     if "const" in schema:
@@ -78,7 +89,8 @@ def _value(made: _Grammar, schema: Any) -> str:
         return _object(made, schema)
     if kinds == "array":
         return _array(made, schema)
-    if kinds == "integer" and schema.get("minimum", 0) >= 1:
+    least = schema.get("minimum")
+    if kinds == "integer" and isinstance(least, int | float) and least >= 1:
         return "positive"
     return kinds if isinstance(kinds, str) and kinds in _RULES else "value"
 
@@ -97,7 +109,8 @@ def _array(made: _Grammar, schema: Mapping[str, Any]) -> str:
 
 def _object(made: _Grammar, schema: Mapping[str, Any]) -> str:
     """Return an object with just the properties of a schema, in their order."""
-    properties, needed = schema["properties"], schema.get("required") or ()
+    properties, needed = schema["properties"], schema.get("required")
+    needed = needed if isinstance(needed, list) else ()
     if not properties or schema.get("additionalProperties") not in (None, False):
         return "object" if schema.get("additionalProperties", True) else '"{" gap "}"'
     pairs = [(f"{_key(key)} {_value(made, one)} gap", key in needed)

@@ -14,7 +14,7 @@ from typing import ClassVar
 
 from palaver.core.format import CallGrammar
 from palaver.core.tool import ToolSpec
-from palaver.formats.gbnf import calls
+from palaver.formats.gbnf import LONGEST, calls
 from palaver.formats.parsers._base import claim
 from palaver.formats.parsers._call_list import CallList
 from palaver.formats.parsers._dialect import DialectParser, Reader
@@ -32,10 +32,10 @@ class HermesParser(DialectParser):
     CLOSE = "</tool_call>"
 
     @classmethod
-    def grammar(cls, tools: Sequence[ToolSpec]) -> CallGrammar:
-        """Return what calls of these tools have to look like."""
-        begin = cls.OPENS[0]
-        return CallGrammar(calls(tools, begin, cls.CLOSE), begin)
+    def grammar(cls, tools: Sequence[ToolSpec]) -> CallGrammar | None:
+        """Return what calls of these tools have to look like; None where it would take long."""
+        text = calls(tools, cls.OPENS[0], cls.CLOSE)
+        return CallGrammar(text, cls.OPENS[0]) if len(text) <= LONGEST else None
 
     def _reader(self, marker: str) -> Reader:
         if _LIST.match(self._text, self._at):
