@@ -22,12 +22,17 @@ from palaver.core.messages import (
     system,
     user,
 )
+from palaver.sessions.drafts import store_drafts
 from palaver.sessions.export import export_json, export_jsonl, export_markdown
-from palaver.sessions.imports import import_file, read_file
+from palaver.sessions.imports import read_file
 from palaver.sessions.markdown import to_markdown
 from palaver.sessions.store import Store
 
 from .stores import talk, texts
+
+
+def import_file(store, path):
+    return store_drafts(store, read_file(path))
 
 
 @pytest.fixture

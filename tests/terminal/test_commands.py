@@ -182,9 +182,9 @@ def test_a_later_system_prompt_takes_the_place_of_the_first(tmp_path):
 
 def test_set_changes_sampling_for_this_run(tmp_path):
     done = Done(
-        tmp_path, "/set", "/set temperature 0", "/set seed=0", "/set temprature 1", "/set temp 1", "/set top_k x",
-        "/set temperature -1", "/set temperature nan", "/set max-tokens 3", "one", "/set seed",
-        "/set stop a,b", "/set stop", "/set model x", "/set",
+        tmp_path, "/set", "/set temperature 0", "/set seed=0", "/set temprature 1", "/set temp 1",
+        "/set top_k x", "/set temperature -1", "/set temperature nan", "/set max-tokens 3", "one",
+        "/set seed", "/set stop a,b", "/set stop", "/set model x", "/set",
     )  # fmt: skip
     assert "temperature = 0.0" in done.text
     assert "seed = 0" in done.text

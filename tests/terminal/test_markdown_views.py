@@ -1,4 +1,4 @@
-"""What shows an answer: the painter, and Markdown, plain and folded views on it."""
+"""What shows an answer: the painter, and Markdown and folded views on it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pyte
 import pytest
 from tests.terminal.screens import History, rows
 
-from palaver.terminal.answer import DIM, INTERVAL, FoldedView, MarkdownView, PlainView
+from palaver.terminal.answer import DIM, INTERVAL, FoldedView, MarkdownView
 from palaver.terminal.painter import Painter
 
 
@@ -118,26 +118,6 @@ def test_paints_are_apart():
     assert view.due() == pytest.approx(INTERVAL)
     now[0] += 1
     assert view.due() == 0
-
-
-def test_plain():
-    out: list[str] = []
-    view = PlainView(out.append)
-    for piece in ("**a**\r", "\n\x1b[2J\u202e", "👩\u200d", "🚀"):
-        view.feed(piece)
-        view.paint()
-    view.finish()
-    assert "".join(out) == "**a**\n\\x1b[2J\\u202e👩\u200d🚀\n"
-
-
-def test_pipe_gets_the_text_as_it_is():
-    out: list[str] = []
-    view = PlainView(out.append, safe=False)
-    view.feed("a\x1b[1m\r")
-    view.feed("\nb")
-    assert view.due() == 0
-    view.finish()
-    assert "".join(out) == "a\x1b[1m\r\nb"
 
 
 def test_folded_reasoning():

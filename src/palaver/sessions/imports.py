@@ -16,9 +16,8 @@ import msgspec
 
 from palaver.core.errors import UserError
 from palaver.core.messages import Message, Part, Reasoning, Role, Stop, Text, ToolCall, ToolResult
-from palaver.sessions.drafts import Draft, DraftMark, DraftRow, store_drafts
+from palaver.sessions.drafts import Draft, DraftMark, DraftRow
 from palaver.sessions.export import FORMAT_VERSION
-from palaver.sessions.store import Store
 
 T = TypeVar("T")
 
@@ -30,15 +29,6 @@ ROLES: dict[str, Role] = {
     "tool": "tool",
     "function": "tool",
 }
-
-
-def import_file(store: Store, path: Path) -> list[int]:
-    """Store the conversations of a file as new sessions; return their numbers.
-
-    Raises UserError naming file, line and fix where anything in it can't be read; then nothing
-    was stored.
-    """
-    return store_drafts(store, read_file(path))
 
 
 def read_file(path: Path) -> list[Draft]:

@@ -121,8 +121,9 @@ def branches(connection: apsw.Connection, session: int) -> list[Branch]:
     known = one_session(connection, session)
     rows = fetch(
         connection,
-        "SELECT id, at, kind, parent FROM entry AS e WHERE (session = ?1 OR id = ?2) AND NOT EXISTS "
-        "(SELECT 1 FROM entry AS c WHERE c.parent = e.id AND c.session = ?1) ORDER BY id DESC",
+        "SELECT id, at, kind, parent FROM entry AS e WHERE (session = ?1 OR id = ?2) "
+        "AND NOT EXISTS (SELECT 1 FROM entry AS c WHERE c.parent = e.id AND c.session = ?1) "
+        "ORDER BY id DESC",
         (session, known.base),
     )
     found = []

@@ -1,4 +1,4 @@
-"""An answer on the screen while it comes: as Markdown, as plain text, or as folded reasoning.
+"""An answer on the screen while it comes: as Markdown, or as folded reasoning.
 
 `feed` takes text, `paint` brings the screen up to date, `finish` ends it; `due` says how long a
 paint may wait. The caller owns the event loop, the lock on the terminal and the clock.
@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from palaver.terminal.escape import Escaper
 from palaver.terminal.markdown import MarkdownStream
 from palaver.terminal.style import Palette
 
@@ -19,25 +17,6 @@ INTERVAL = 0.025  # seconds between two paints: 40 a second, two frames of most 
 DIM = "2"  # SGR
 
 Update = Callable[[Sequence[str], Sequence[str]], None]  # finished rows, tail: `Painter.update`
-
-
-class View(Protocol):
-    """What shows one stream of text on the terminal."""
-
-    def feed(self, text: str) -> None:
-        """Take more text; nothing is written yet."""
-
-    def paint(self) -> None:
-        """Write what has changed since the last time."""
-
-    def due(self) -> float | None:
-        """Return in how many seconds to paint, None if there is nothing to paint."""
-
-    def suspend(self) -> None:
-        """Take what is unfinished off the screen; the next paint brings it back."""
-
-    def finish(self) -> None:
-        """Write the rest. The cursor is left on an empty row."""
 
 
 class MarkdownView:
@@ -90,47 +69,6 @@ class MarkdownView:
     def _put(self, tail: list[str]) -> None:
         finished, self._finished, self._changed = self._finished, [], False
         self._update(finished, tail)
-
-
-class PlainView:
-    """The text as it is, made safe, written at once: for NO_COLOR, TERM=dumb and `--plain`.
-
-    On a pipe the text is data for a program and stays as it is (`safe=False`).
-    """
-
-    def __init__(self, write: Callable[[str], object], *, safe: bool = True) -> None:
-        self._write = write
-        self._escaper = Escaper() if safe else None
-        self._waiting: list[str] = []
-        self._last = "\n"
-
-    def feed(self, text: str) -> None:
-        """Take more text; nothing is written yet."""
-        self._waiting.append(self._escaper.feed(text) if self._escaper else text)
-
-    def due(self) -> float | None:
-        """Return in how many seconds to paint, None if there is nothing to paint."""
-        return 0.0 if any(self._waiting) else None
-
-    def paint(self) -> None:
-        """Write what has changed since the last time."""
-        text = "".join(self._waiting)
-        self._waiting.clear()
-        if text:
-            self._last = text[-1]
-            self._write(text)
-
-    def suspend(self) -> None:
-        """Nothing here is ever taken back."""
-        self.paint()
-
-    def finish(self) -> None:
-        """Write the rest. On a terminal the cursor is left on an empty row."""
-        if self._escaper:
-            self._waiting.append(self._escaper.finish())
-        self.paint()
-        if self._escaper and self._last != "\n":
-            self._write("\n")
 
 
 class FoldedView:

@@ -72,12 +72,6 @@ class Painter:
             climb += "\x1b[J"
         return self._put(climb + out + end, sync=True)
 
-    def suspend(self) -> list[str]:
-        """Erase the tail and return it, so that others can write; `update` brings it back."""
-        shown = self._shown
-        self.update((), ())
-        return shown
-
     def _rows_up(self, rows: Sequence[str], columns: int) -> int:
         """Return how far above the cursor the first of `rows`, the end of the tail, begins."""
         count = len(rows)
