@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
+
 from palaver import demo
 from palaver.config import environment, paths
 from palaver.config.settings import Settings
@@ -19,16 +21,22 @@ from palaver.engines.child.process import Child
 from palaver.engines.registry import Kind, best, find, weights_of
 
 TINY = "palaver-tiny"
+EMBEDDED = 2048  # tokens of a text that is made a vector: llama.cpp reads it in one piece
 CHAT = "chat-endpoint"
 
 
 def start(
-    settings: Settings, waiting: Prespawned | None = None, *, parallel: int = 1
+    settings: Settings,
+    waiting: Prespawned | None = None,
+    *,
+    parallel: int = 1,
+    embeddings: bool = False,
 ) -> Child | None:
     """Start the engine that the settings name, in a process that waits or a new one.
 
     None where the model runs elsewhere. `parallel` is how many slots it is to have, if it can
-    have several. Raises UserError, EngineError; the process that waits is ended then.
+    have several; with `embeddings` it makes vectors of texts, too. Raises
+    UserError, EngineError; the process that waits is ended then.
     """
     try:
         if not runs_here(settings):
@@ -36,11 +44,20 @@ def start(
                 waiting.kill()
             return None
         options = engine_options(settings, parallel)
+        if embeddings:
+            options = with_embeddings(options)
         return Child.start(options, environment.engine_environment(), waiting)
     except BaseException:
         if waiting:
             waiting.kill()
         raise
+
+
+def with_embeddings(options: Options) -> Options:
+    """Return options of an engine that makes vectors, too. Raises UserError where it can't."""
+    if options.engine != "llama-cpp":
+        raise UserError(f"the engine {options.engine} makes no embeddings", fix="-e llama-cpp does")
+    return msgspec.structs.replace(options, embeddings=True, batch=EMBEDDED)
 
 
 def runs_here(settings: Settings) -> bool:

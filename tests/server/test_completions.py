@@ -128,6 +128,30 @@ def test_the_model_is_told_of(server, client):
         client.models.retrieve("../../etc/passwd")
 
 
+def test_embeddings_where_they_are_asked_for(server, tmp_path):
+    assert "--embeddings" in server.refused("/v1/embeddings", input="x")[1]["message"]
+    with serving(tmp_path, "--embeddings", "--slots", "2") as other:
+        with openai.OpenAI(base_url=f"{other.url}/v1", api_key="any", max_retries=0) as client:
+            texts = ["read notes.txt", "read todo.txt", "Hello!"]
+            made = client.embeddings.create(model="palaver-tiny", input=texts)
+            near, same, far = (one.embedding for one in made.data)
+            plain = client.embeddings.create(
+                model="palaver-tiny", input=texts[0], encoding_format="float"
+            )
+        assert made.usage.total_tokens > 3
+        assert plain.data[0].embedding == pytest.approx(near, abs=1e-6)
+        assert sum(x * x for x in near) == pytest.approx(1, abs=1e-4)
+        alike, unlike = (sum(map(float.__mul__, near, one)) for one in (same, far))
+        assert alike > unlike
+        long = other.refused("/v1/embeddings", input=[[5] * 2049])[1]
+        assert (long["code"], long["param"]) == ("context_length_exceeded", "input")
+        assert other.refused("/v1/embeddings", input="x", dimensions=3)[1]["param"] == "dimensions"
+        hello = other.post("/v1/completions", prompt=PROMPT, max_tokens=60)["choices"][0]["text"]
+    assert (
+        hello == server.post("/v1/completions", prompt=PROMPT, max_tokens=60)["choices"][0]["text"]
+    )
+
+
 def test_health_and_counters(server):
     status, _, data = server.ask("GET", "/health")
     assert (status, json.loads(data)["status"]) == (200, "ok")

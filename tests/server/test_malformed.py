@@ -10,11 +10,11 @@ from tests.server.serving import serving
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("home"), "--slots", "1") as made:
+    with serving(tmp_path_factory.mktemp("home"), "--slots", "1", "--embeddings") as made:
         yield made
 
 
-@pytest.mark.parametrize("route", sorted(set(GOOD) - {"/v1/embeddings"}))
+@pytest.mark.parametrize("route", sorted(GOOD))
 def test_what_is_changed_is_good(server, route):
     for body in GOOD[route]:
         if "previous_response_id" not in body:
@@ -22,7 +22,7 @@ def test_what_is_changed_is_good(server, route):
 
 
 @given(requests())
-@settings(max_examples=250, derandomize=True)
+@settings(max_examples=150, derandomize=True)
 def test_malformed_requests_are_refused(server, request_):
     check(server.port, *request_)
     assert server.process.poll() is None

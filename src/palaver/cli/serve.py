@@ -43,6 +43,7 @@ _PAGE = ("system", "tools", "max_tool_rounds", "consent", "no_sandbox", "no_save
               help="A page that may ask, such as https://chat.example.")  # fmt: skip
 @click.option("--page", multiple=True, metavar="NAME",
               help="A key that may use the page, which shows all your sessions.")  # fmt: skip
+@click.option("--embeddings", is_flag=True, help="Make vectors of texts, too.")
 @click.option("--capture", is_flag=True,
               help="Keep what clients say and are answered, as sessions.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No line for each request.")
@@ -87,7 +88,7 @@ def _serve(values: dict[str, Any]) -> int:
     path = Path(settings.model or TINY)
     name = values["name"] or (path.stem if path.exists() else str(settings.model or TINY))
     listening = run.listen(host, values["port"])
-    options = {key: values[key] for key in ("slots", "drain", "quiet")}
+    options = {key: values[key] for key in ("slots", "drain", "quiet", "embeddings")}
 
     tools = ToolPolicy(values["tools"] or "off", values["consent"], not values["no_sandbox"])
     access = Access(None if not needed else frozenset(values["page"]), not values["no_save"])

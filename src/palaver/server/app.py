@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from palaver.core.errors import PalaverError
-from palaver.server import about, chat, completions, responses, static
+from palaver.server import about, chat, completions, embeddings, responses, static
 from palaver.server.errors import ApiError, as_api_error, error_response, our_fault
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
@@ -19,6 +19,7 @@ from palaver.server.sessions.desk import Desk
 ROUTES = [
     Route("/v1/chat/completions", chat.completions, methods=["POST"]),
     Route("/v1/completions", completions.completions, methods=["POST"]),
+    Route("/v1/embeddings", embeddings.embeddings, methods=["POST"]),
     Route("/v1/responses", responses.create, methods=["POST"]),
     Route("/v1/responses/{response}", responses.retrieve),
     Route("/v1/models", about.models),

@@ -32,18 +32,18 @@ async def completions(request: Request) -> Response:
     return Stream(made.chunks()) if given.stream else Whole(made.whole())
 
 
-def _prompts(given: str | list[Any]) -> list[str | list[int]]:
+def prompts(given: str | list[Any], param: str = "prompt") -> list[str | list[int]]:
     """Return the prompts, each a text or ids. Raises ApiError."""
     if isinstance(given, str):
         return [given]
     if given and all(isinstance(one, str) for one in given):
-        return _counted(given)
+        return _counted(given, param)
     if given and all(_is_id(one) for one in given):
         return [given]
     if given and all(isinstance(one, list) and one and all(map(_is_id, one)) for one in given):
-        return _counted(given)
+        return _counted(given, param)
     raise ApiError(
-        "prompt: a text, texts, ids of tokens or lists of them are expected", param="prompt"
+        f"{param}: a text, texts, ids of tokens or lists of them are expected", param=param
     )
 
 
@@ -51,10 +51,10 @@ def _is_id(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
 
 
-def _counted(prompts: list[Any]) -> list[Any]:
-    if len(prompts) > _MOST_PROMPTS:
-        raise ApiError(f"prompt: {_MOST_PROMPTS} are the most at a time", param="prompt")
-    return prompts
+def _counted(given: list[Any], param: str) -> list[Any]:
+    if len(given) > _MOST_PROMPTS:
+        raise ApiError(f"{param}: {_MOST_PROMPTS} are the most at a time", param=param)
+    return given
 
 
 class PlainText:
@@ -83,7 +83,7 @@ class Completions:
         self._service = service
         self._given = given
         self._client = client
-        self._prompts = _prompts(given.prompt)
+        self._prompts = prompts(given.prompt)
         most = _USUAL_LENGTH if given.max_tokens is None else given.max_tokens
         logprobs = max(1, given.logprobs) if given.logprobs is not None else None
         self._sampling = asked.sampling(

@@ -86,6 +86,12 @@ class Lanes:
         finally:
             self._forget(mine)
 
+    def forget_idle(self, own: Lane) -> None:
+        """Note that `own` and all lanes that don't work may hold something else now."""
+        for lane in self.lanes:
+            if lane is own or not lane.busy:
+                lane.cache.forget()
+
     def refuse(self, error: Exception) -> None:
         """End all that wait with an error."""
         waiting = [one for queue in self._waiting.values() for one in queue]

@@ -89,6 +89,7 @@ async def serve(
     *,
     slots: int,
     drain: float,
+    embeddings: bool = False,
     quiet: bool = False,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C. Raises UserError, EngineError where the model can't load.
@@ -117,7 +118,7 @@ async def serve(
 
     async def load() -> None:
         try:
-            service.opened(await _open(settings, slots, service.limits.queue))
+            service.opened(await _open(settings, slots, service.limits.queue, embeddings))
             say(f"palaver serves {service.name}")
         except BaseException:
             server.should_exit = True
@@ -155,12 +156,14 @@ def _config(app: Guard, drain: float) -> uvicorn.Config:
     return uvicorn.Config(app, **given)
 
 
-async def _open(settings: Settings, slots: int, queue: int) -> Served:
+async def _open(settings: Settings, slots: int, queue: int, embeddings: bool) -> Served:
     """Load the model with so many slots, if its engine can have them. Raises UserError."""
-    starting = asyncio.to_thread(launch.start, settings, parallel=slots)
+    starting = asyncio.to_thread(launch.start, settings, parallel=slots, embeddings=embeddings)
     model = await assemble.open_local(settings, started=time.time(), starting=starting)
     engine = model.engine
-    assert isinstance(engine, ChildEngine)
+    if not isinstance(engine, ChildEngine):
+        await model.close()
+        raise UserError(f"{engine.info.name} is a server already: clients can ask it")
     states = model.cache.states
     caches = [Cache(Slot(engine, number), states) for number in range(engine.parallel)]
 
@@ -168,4 +171,4 @@ async def _open(settings: Settings, slots: int, queue: int) -> Served:
         effort = effort or settings.reasoning_effort
         return assemble.make_format(engine.file, day, settings.dialect, effort)
 
-    return Served(engine, Lanes(caches, queue), make_format)
+    return Served(engine, Lanes(caches, queue), make_format, embeddings)

@@ -63,11 +63,14 @@ class Wanted(Struct, frozen=True):
 
 
 class Served(Struct, frozen=True):
-    """A model that was loaded: its engine, the queue before it, and how formats are made."""
+    """A model that was loaded: its engine, the queue before it, how formats are made, and whether
+    it makes vectors of texts.
+    """
 
     engine: ChildEngine
     lanes: Lanes
     make_format: MakeFormat
+    embeds: bool = False
 
 
 class Service:
@@ -157,13 +160,13 @@ class Service:
             self._models[key] = [LocalModel(c.engine, fmt, c.states, c) for c in caches]
         return self._models[key]
 
-    async def raw_prompt(self, given: str | list[int]) -> Prompt:
+    async def raw_prompt(self, given: str | list[int], param: str = "prompt") -> Prompt:
         """Make a prompt of text, in which control tokens count as such, or of ids.
 
-        Raises ApiError.
+        Raises ApiError which names `param`.
         """
         if not isinstance(given, str):
-            return Prompt(await self.decode(given, "prompt"), tuple(given))
+            return Prompt(await self.decode(given, param), tuple(given))
         tokenizer = (await self.alive()).engine.tokenizer
         try:
             ids = await tokenizer.encode(given, special=True)
@@ -172,7 +175,7 @@ class Service:
         except EngineError as error:
             raise as_api_error(error) from error
         if not ids:
-            raise ApiError("prompt: it is empty", param="prompt")
+            raise ApiError(f"{param}: it is empty", param=param)
         return Prompt(given, tuple(ids))
 
     async def decode(self, ids: list[int], param: str) -> str:

@@ -226,6 +226,18 @@ class ChildEngine:
         """Whether `palaver.engines.host` runs it."""
         return bool(find(self._child.given.engine).opener)
 
+    async def embed(self, prompts: Sequence[Sequence[int]]) -> list[list[float]]:
+        """Return a vector of length 1 for each prompt, where `Options.embeddings` is set.
+
+        What slots hold that do not work may be lost by it. Raises UserError, EngineError.
+        """
+        try:
+            body = {"content": [list(prompt) for prompt in prompts]}
+            answer = await self._call("POST", "/embedding", body)
+        except RefusedError as error:
+            raise native.refusal(error) from None
+        return [one["embedding"][0] for one in sorted(answer, key=lambda one: one["index"])]
+
     @property
     def parallel(self) -> int:
         """How many slots it has."""

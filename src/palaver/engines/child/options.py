@@ -13,9 +13,10 @@ class Options(Struct, frozen=True, omit_defaults=True):
     is given `arguments` as they are.
 
     `context` None takes the smaller of the model's own and 8192. Each of the `parallel` slots, that
-    generate side by side, has a context of this size. `threads` None lets the child
-    choose by measuring how many cores are free. `loras` are (path, scale). `patience` is how many
-    seconds loading may take: a large model from a slow disk takes minutes.
+    generate side by side, has a context of this size. With `embeddings` texts of up to `batch`
+    tokens can be made vectors, too. `threads` None lets the child choose by measuring how many
+    cores are free. `loras` are (path, scale). `patience` is how many seconds loading may take: a
+    large model from a slow disk takes minutes.
     """
 
     model: str
@@ -26,6 +27,7 @@ class Options(Struct, frozen=True, omit_defaults=True):
     secret: str = ""
     context: int | None = None
     parallel: int = 1
+    embeddings: bool = False
     threads: int | None = None
     batch: int = 256
     kv_type: str = "f16"

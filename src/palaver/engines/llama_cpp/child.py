@@ -43,6 +43,10 @@ def serve(options: Options, model: ModelFile) -> Any:
     params.fit_params = False
     params.hostnames = [model.socket]
     params.api_keys = [options.secret]
+    if options.embeddings:
+        params.embedding = True
+        if f"{model.metadata.get('general.architecture')}.pooling_type" not in model.metadata:
+            params.pooling_type = xllamacpp.llama_pooling_type.LLAMA_POOLING_TYPE_MEAN
     params.slot_save_path = options.slots.rstrip("/") + "/"
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(p, s) for p, s in options.loras]
     return xllamacpp.Server(params)
