@@ -88,3 +88,15 @@ def test_deleting_a_session_removes_what_was_printed(path):
         store.delete(session)
         for file in path.parent.rglob("*"):
             assert not file.is_file() or b"narwhal" not in file.read_bytes()
+
+
+def test_what_was_printed_by_something_that_was_lost_is_kept_once(path):
+    with Store(path) as store:
+        session = store.create_session()
+        store.append(session, None, user("go"))
+        store.printed(session, 0, "half")
+    for _ in range(2):
+        with Store(path) as store:
+            store.claim(session)
+            last = Notice("exec", "half\n[palaver ended while this ran]")
+            assert [row.entry for row in store.path(session)] == [user("go"), last]

@@ -58,15 +58,15 @@ def rebuild(pieces: Iterable[tuple[str, str]]) -> Message:
     return Message("assistant", tuple(parts), "error")
 
 
-def printed(begun: Entry, text: str) -> Entry:
+def printed(begun: Entry | None, text: str) -> Entry:
     """Make the entry of what was printed since `begun`, a call or a command of the user's."""
     if isinstance(begun, CallStarted):
         return Printed(begun.call_id, text)
-    said = begun.text if isinstance(begun, Notice) else ""
-    return Notice("exec", f"{said}\n{text.rstrip(chr(10))}\n[palaver ended while this ran]")
+    said = f"{begun.text}\n" if isinstance(begun, Notice) else ""
+    return Notice("exec", f"{said}{text.rstrip(chr(10))}\n[palaver ended while this ran]")
 
 
-def ends(entry: Entry, begun: Entry) -> bool:
+def ends(entry: Entry, begun: Entry | None) -> bool:
     """Say whether an entry holds what was printed since `begun`."""
     if not isinstance(begun, CallStarted):
         return isinstance(entry, Notice) and entry.kind == "exec"

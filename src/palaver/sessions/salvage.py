@@ -188,7 +188,8 @@ def _write(store: Store, found: _Found) -> int:
                     "INSERT INTO journal VALUES (?,?,?,?,?)",
                     (session, parent if parent in found.entries else 0, seq, kind, text),
                 )
-                answers.add((session, parent))
+                if kind != journal.PRINTED:
+                    answers.add((session, parent))
     return len(answers)
 
 

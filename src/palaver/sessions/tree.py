@@ -123,15 +123,15 @@ def keep_printed(connection: apsw.Connection, session: int) -> None:
         _forget_printed(connection, session, above)
 
 
-def begun(connection: apsw.Connection, session: int) -> list[tuple[int, Entry]]:
-    """Return the entries since which something was printed, their rows first."""
+def begun(connection: apsw.Connection, session: int) -> list[tuple[int, Entry | None]]:
+    """Return the entries since which something was printed, their rows first; None: it is lost."""
     rows = fetch(
         connection,
-        "SELECT e.id, e.body FROM entry AS e JOIN (SELECT DISTINCT parent FROM journal "
-        "WHERE session = ? AND kind = ?) AS j ON j.parent = e.id",
+        "SELECT j.parent, e.body FROM (SELECT DISTINCT parent FROM journal WHERE session = ? "
+        "AND kind = ?) AS j LEFT JOIN entry AS e ON e.id = j.parent",
         (session, journal.PRINTED),
     )
-    return [(row, decode_entry(body)) for row, body in rows]
+    return [(row, decode_entry(body) if body else None) for row, body in rows]
 
 
 def _forget_printed(connection: apsw.Connection, session: int, above: int) -> None:
