@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver.core.errors import UserError
@@ -65,19 +64,3 @@ def when(at: float) -> str:
         return time.strftime("%Y-%m-%d %H:%M", time.localtime(at))
     except (OverflowError, ValueError, OSError):  # a time out of an import
         return "unknown time    "
-
-
-def write_new(path: Path, text: str) -> None:
-    """Write a file that nobody else may read; refuses to overwrite. Raises UserError."""
-    import os
-
-    try:
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-    except FileExistsError:
-        raise UserError(f"{path} is there already.", fix="Name another file.") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}.") from None

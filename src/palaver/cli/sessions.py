@@ -81,7 +81,7 @@ def export(session: str, file: Path | None, form: str | None) -> None:
     Markdown holds the conversation as it stands; JSON and JSONL hold all of its branches and
     can be imported. `all` writes every session into one JSONL.
     """
-    from palaver.cli._store import opened, print_text, session_numbers, write_new
+    from palaver.cli._store import opened, print_text, session_numbers
     from palaver.core.errors import UserError
     from palaver.sessions import export as write
 
@@ -94,7 +94,7 @@ def export(session: str, file: Path | None, form: str | None) -> None:
             raise UserError("A JSON file holds one session.", fix="Use --format jsonl.")
         text = "".join(writer(store, number) for number in numbers)
     if file:
-        write_new(file, text)
+        write.write_new(file, text)
     else:
         print_text(text)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from palaver.core.errors import UserError
 from palaver.sessions.codec import ROW_COLUMNS, decode_row
 from palaver.sessions.listing import Session
 from palaver.sessions.markdown import to_markdown
@@ -37,6 +40,20 @@ def export_jsonl(store: Store, session: int) -> str:
     meta, rows, marks = _collect(store, session)
     lines = [meta, *rows, *({"mark": mark} for mark in marks)]
     return "".join(msgspec.json.encode(line).decode() + "\n" for line in lines)
+
+
+def write_new(path: Path, text: str) -> None:
+    """Write a file that nobody else may read; refuses to overwrite. Raises UserError."""
+    try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+    except FileExistsError:
+        raise UserError(f"{path} is there already.", fix="Name another file.") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be written: {error.strerror}.") from None
 
 
 def _collect(

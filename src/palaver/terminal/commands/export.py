@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from palaver.core.errors import UserError
@@ -18,11 +17,6 @@ _WRITERS = {
 }
 
 
-def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(text.encode("utf-8", "surrogatepass"))
-
-
 async def run(chat: Controller, argument: str) -> None:
     """Write what stands on the path; refuses to overwrite."""
     if not argument:
@@ -31,12 +25,7 @@ async def run(chat: Controller, argument: str) -> None:
     if path.suffix not in _WRITERS:
         raise UserError(f"/export writes {', '.join(_WRITERS)}, not {path.suffix or path.name!r}")
     text = await chat.conversation.store.run(_WRITERS[path.suffix], chat.conversation.session)
-    try:
-        _write(path, text)
-    except FileExistsError:
-        raise UserError(f"{path} is there already", fix="name another file") from None
-    except OSError as error:
-        raise UserError(f"{path} can't be written: {error.strerror}") from None
+    export.write_new(path, text)
     chat.screen.note(f"written to {visible(str(path), newlines=False)}")
 
 
