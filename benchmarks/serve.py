@@ -48,7 +48,7 @@ class Said(NamedTuple):
     status: int = 200
 
 
-def ask(port: int, tokens: int, words: int = 40) -> Said:
+def ask(port: int, tokens: int, words: int = 8) -> Said:
     """Stream one completion of a prompt that was never sent before."""
     mark = next(_NUMBERS)
     prompt = " ".join(f"{mark * 7919 % 9973} w{i}" for i in range(words))

@@ -143,8 +143,8 @@ class Lanes:
         free = [lane for lane in self.lanes if not lane.busy]
         if not free:
             return None
-        lane = max(free, key=lambda lane: common_prefix(lane.cache.held, ids))
-        held = lane.cache.held
-        if held and 3 * common_prefix(held, ids) >= len(held):
+        common = {lane.number: common_prefix(lane.cache.held, ids) for lane in free}
+        lane = max(free, key=lambda lane: (common[lane.number], -len(lane.cache.held)))
+        if common[lane.number] and 3 * common[lane.number] >= len(lane.cache.held):
             return lane
-        return min(free, key=lambda lane: lane.used)
+        return min(free, key=lambda lane: (lane.used, len(lane.cache.held)))
