@@ -1,4 +1,4 @@
-"""Cuts the stream of a chat endpoint at every byte of twenty recordings.
+"""Cuts the stream of a chat endpoint at every byte of the recordings in tests/support.
 
     python -m benchmarks.cut_streams
 

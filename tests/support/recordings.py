@@ -1,7 +1,8 @@
-"""Twenty replies as chat endpoints stream them: the shapes of servers that people use.
+"""Replies as chat endpoints stream them: the shapes of servers that people use.
 
-`llama.cpp` and `vllm` were recorded (the texts shortened); the others follow the documentation of
-their APIs. `text`, `thought` and `calls` are what the whole reply says.
+Two were recorded from a real vLLM (tests/support/vllm.py). `llama.cpp` and `vllm` are as those
+servers wrote, with shorter texts; the others follow the documentation of their APIs. `text`,
+`thought` and `calls` are what the whole reply says.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from typing import Any
+
+from tests.support.vllm import recorded
 
 Call = tuple[str, dict[str, Any]]
 
@@ -69,6 +72,14 @@ TOOLS = chunk({}, "tool_calls")
 PARIS: Call = ("look", {"n": 1})
 ROME: Call = ("look", {"n": 2})
 
+REAL = {
+    entry["asked"]["messages"][0]["content"]: entry["said"].encode()
+    for entry in reversed(list(recorded().values()))  # of several the first
+    if entry["path"] == "/v1/chat/completions"
+}
+HELLO = "Hello! I am palaver-nano, a model for tests."
+SMILE = "😀 Sure! 👩\u200d🚀🇩🇪 café naïve €"
+
 RECORDINGS = (
     Recording("llama.cpp", events(
         chunk({"role": "assistant", "content": None}), said("Hello"), said("! I am"),
@@ -126,6 +137,8 @@ RECORDINGS = (
     Recording("an object and a name again", events(
         BEGIN, call(0, "a", "look", {"n": 1}), call(1, "b", "look", ""),
         call(1, "b", "look", '{"n": 2}'), TOOLS), calls=(PARIS, ROME)),
+    Recording("a real vllm", REAL["Hello"], HELLO, tokens=9),
+    Recording("a real vllm's characters", REAL["Smile"], SMILE, tokens=13),
     Recording("several lines", (
         b'data: {"choices": [{"delta":\ndata: {"content": "joined"}}]}\n\n'
         + events(said(" text"), STOP)), "joined text", framing="close"),

@@ -101,7 +101,9 @@ def find(name: str) -> Kind:
             return kind
     import difflib
 
-    names = [kind.name for kind in kinds()]
+    from palaver.config import backends, settings
+
+    names = [*(kind.name for kind in kinds()), *settings.named_backends(), *backends.LOCAL]
     near = difflib.get_close_matches(wanted, names, 1, 0.4)
     raise UserError(
         f"there is no engine {name!r}",

@@ -61,7 +61,7 @@ class Server:
             async with asyncio.timeout(limit), self._open(method, url, body) as response:
                 data = await self._body(response, _MOST)
         except TimeoutError:
-            raise self._silent(url, limit or 0) from None
+            raise self._silent(url, limit or 0, self._is_it_there()) from None
         try:
             return json.loads(data)
         except (ValueError, RecursionError):
@@ -122,7 +122,8 @@ class Server:
                     f"nothing answers at {address.shown(url)} within {CONNECT:.0f} s",
                     fix=self._is_it_there(),
                 ) from None
-            raise self._silent(url, self._idle) from None
+            fix = "endpoint_idle sets how long a server may be silent"
+            raise self._silent(url, self._idle, fix) from None
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._broken(url, error) from None
 
@@ -169,10 +170,10 @@ class Server:
             fix="if that is the right server, give its address as the endpoint",
         )
 
-    def _silent(self, url: str, seconds: float) -> UnreachableError:
+    def _silent(self, url: str, seconds: float, fix: str) -> UnreachableError:
         return UnreachableError(
             f"{address.shown(url)} said nothing for {seconds:.0f} s",
-            fix="endpoint_idle sets how long a server may be silent",
+            fix=fix,
             passes=False,  # it may be reading a long prompt: a second one makes that no shorter
         )
 

@@ -37,7 +37,7 @@ async def attach(
     wanted = Listed(found.name, found.owner, context or found.context)
     if tokenizer:
         if find_spec("tokenizers") is None:
-            raise UserError("the library tokenizers is missing", fix="pip install tokenizers")
+            raise UserError("the library tokenizers is missing", fix="pip install 'palaver[vllm]'")
         file, call = await of_folder(Path(tokenizer).expanduser(), server, wanted)
     else:
         file, call = await of_server(server, wanted)

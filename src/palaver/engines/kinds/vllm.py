@@ -15,5 +15,5 @@ ENGINE = Kind(
     by_name=True,
     attached="completions",
     needs=("httpx2", "tokenizers"),
-    extra="train",
+    extra="vllm",
 )
