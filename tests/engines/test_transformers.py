@@ -12,14 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import safetensors.torch
 import torch
 import transformers
-from tests.support.engines import options, start
+from tests.support.engines import collect, gone, options, pid, running, start
 
 from palaver.core.errors import UserError
 from palaver.engines.host.folder import Folder
+from palaver.engines.host.slot import Chunk, Slot, Stop, read_request
 from palaver.engines.transformers.model import TransformersModel, open_model
 
 NANO = Path(__file__).parents[1] / "data" / "palaver-nano"
@@ -233,7 +235,6 @@ def test_a_folder_that_can_not_be_used_is_refused_by_name(
         ({"device": "gpu"}, "must be cpu, cuda"),
         ({"context": 4096}, "was trained for 1024"),
         ({"quantize": "4bit"}, "needs bitsandbytes"),
-        ({"device": "auto"}, "needs accelerate"),
         ({"memory_limit": 0.5}, "needs about 0.70 GB"),
         ({"kv_type": "q8_0"}, "the model's own type"),
         ({"loras": (("/nowhere", 1.0),)}, "no LoRA adapter"),
@@ -309,3 +310,49 @@ def test_an_adapter_for_another_model_is_refused(tmp_path):
     folder = write(tmp_path / "m", KINDS["llama"]())
     with pytest.raises(UserError, match="is not for this model"):
         opened(folder, tmp_path / "home", loras=((str(adapter(tmp_path / "a")), 1.0),))
+
+
+# -- several processes -------------------------------------------------------------------
+
+
+def test_two_processes_share_a_model_and_say_what_one_says(tmp_path):
+    shape = SHAPE | {"hidden_size": 64, "head_dim": 16}
+    folder = write(tmp_path / "m", transformers.LlamaConfig(**shape))
+    slot = Slot(opened(folder, tmp_path / "home"), batch=64)
+
+    def alone(prompt: list[int]) -> list[Chunk]:
+        body = {"prompt": prompt, "n_predict": 16, "temperature": 0.0, "n_probs": 1}
+        chunks: list[Chunk] = []
+        slot.reply(read_request(body, slot.model), chunks.append, Stop())
+        return chunks
+
+    async def run() -> None:
+        given = {"engine": "transformers", "context": 512, "ranks": 2}
+        async with running(tmp_path, model=folder, **given) as engine:
+            (other,) = psutil.Process(pid(engine)).children()
+            for prompt in (IDS, IDS[:20]):  # the second is cut back
+                found = await collect(engine, prompt, logprobs=1)
+                wanted = alone(prompt)
+                ids = [i for chunk in wanted for i in chunk.tokens]
+                assert [i for token in found for i in token.ids] == ids
+                these = [one["logprob"] for t in found for one in t.logprobs]
+                those = [one["logprob"] for c in wanted for one in c.completion_probabilities]
+                assert len(those) > 10
+                assert np.allclose(these, those, atol=1e-3)
+            assert found[-1].timings.reused == 19
+        assert await gone(other.pid)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"ranks": 2}, "3 key-value heads"),
+        ({"ranks": 3, "quantize": "4bit"}, "--quantize can't be used with --tensor-parallel"),
+        ({"ranks": 3, "device": "auto"}, "--device auto can't be used"),
+    ],
+)
+def test_a_model_that_can_not_be_shared_is_refused(tmp_path, given, reason):
+    with pytest.raises(UserError, match=reason):
+        opened(NANO, tmp_path / "home", **given)

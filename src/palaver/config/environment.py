@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 # An engine's process gets these and nothing else: no keys, no tokens.
@@ -17,6 +18,10 @@ _FOR_ENGINES = (
 _OF_GPUS = ("CUDA_", "GLOO_", "NCCL_", "RAY_", "VLLM_")
 _SECRET = ("KEY", "TOKEN", "PASSWORD", "SECRET")
 
+# Processes that share a model listen for each other: on loopback, where no other machine asks.
+_LOOPBACK = "lo0" if sys.platform == "darwin" else "lo"
+LOOPBACK = {"GLOO_SOCKET_IFNAME": _LOOPBACK, "NCCL_SOCKET_IFNAME": _LOOPBACK}
+
 
 def engine_environment() -> dict[str, str]:
     """Return all that an engine's process gets of the environment."""
@@ -26,6 +31,19 @@ def engine_environment() -> dict[str, str]:
         if name in _FOR_ENGINES
         or (name.startswith(_OF_GPUS) and not any(word in name for word in _SECRET))
     }
+
+
+def for_rank(number: int) -> dict[str, str]:
+    """Return what torch reads to know which of a machine's devices is a process's own."""
+    return {"LOCAL_RANK": str(number)}
+
+
+def torchrun() -> tuple[int, int] | None:
+    """Return (this process's number, how many there are) where torchrun started it, else None."""
+    number, count = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
+    if "TORCHELASTIC_RUN_ID" in os.environ and number.isdecimal() and count.isdecimal():
+        return int(number), int(count)
+    return None
 
 
 def everything() -> dict[str, str]:

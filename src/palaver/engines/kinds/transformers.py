@@ -13,6 +13,6 @@ ENGINE = Kind(
     program=hosted("transformers"),
     opener="palaver.engines.transformers.model",
     suits=_suits,
-    needs=("torch", "transformers", "safetensors", "tokenizers", "numpy"),
+    needs=("torch", "transformers", "accelerate", "safetensors", "tokenizers", "numpy"),
     extra="torch",
 )

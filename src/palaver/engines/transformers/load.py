@@ -31,17 +31,8 @@ def dtype(wanted: str | None, folder: Folder, where: str) -> torch.dtype:
 
 def check_packages(options: Any, folder: Folder) -> None:
     """Raise UserError where what was asked needs a package that is not installed."""
-    wanted = []
-    if options.quantize:
-        wanted += ["bitsandbytes", "accelerate"]
-    if options.device == "auto":
-        wanted.append("accelerate")
-    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
-    if missing:
-        what = "--quantize" if options.quantize else "--device auto"
-        raise UserError(
-            f"{what} needs {', '.join(missing)}", fix=f"pip install {' '.join(missing)}"
-        )
+    if options.quantize and importlib.util.find_spec("bitsandbytes") is None:
+        raise UserError("--quantize needs bitsandbytes", fix="pip install bitsandbytes")
     if options.quantize and options.loras:
         raise UserError("adapters can't be merged into weights that are quantised while loading")
     if options.kv_type not in ("f16", "auto"):
@@ -72,15 +63,24 @@ def rest_bytes(folder: Folder, batch: int) -> int:
     return _PROCESS + 4 * batch * (3 * feed + 8 * width) + 16 * vocabulary
 
 
-def load(folder: Folder, where: str, numbers: torch.dtype, quantize: str | None) -> Any:
-    """Load the model; raises UserError for an architecture or weights that can't be used."""
+def load(
+    folder: Folder, where: str, numbers: torch.dtype, quantize: str | None, ranks: int = 1
+) -> Any:
+    """Load the model, or this rank's part of it where `ranks` have met.
+
+    Raises UserError for an architecture or weights that can't be used.
+    """
     logging.disable_progress_bar()
     more: dict[str, Any] = {}
     if quantize:
         from transformers import BitsAndBytesConfig
 
         more["quantization_config"] = BitsAndBytesConfig(**{f"load_in_{quantize}": True})
-    if where == "auto" or quantize:
+    if ranks > 1:
+        from transformers.distributed.configuration_utils import DistributedConfig
+
+        more["distributed_config"] = DistributedConfig(tp_size=ranks)
+    else:  # straight to where it belongs, without a copy in the machine's own memory
         more["device_map"] = "auto" if where == "auto" else {"": where}
     _check_architecture(folder)
     model, report = AutoModelForCausalLM.from_pretrained(
@@ -93,7 +93,7 @@ def load(folder: Folder, where: str, numbers: torch.dtype, quantize: str | None)
             fix="get the model again: a file may be missing",
         )
     model.eval()
-    return model if "device_map" in more else model.to(where)
+    return model
 
 
 def _check_architecture(folder: Folder) -> None:

@@ -19,7 +19,7 @@ from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.host.device import choose
 from palaver.engines.host.folder import Folder, check_memory
 from palaver.engines.host.model import Say
-from palaver.engines.transformers import cache, load, lora
+from palaver.engines.transformers import cache, load, lora, ranks
 from palaver.engines.transformers.rows import PaddedRows
 
 
@@ -90,8 +90,17 @@ class TransformersModel:
         return ids
 
 
-def open_model(options: Options, say: Say) -> TransformersModel:
-    """Check a folder and load it; raises UserError for what can't be used."""
+def open_model(options: Options, say: Say) -> TransformersModel | ranks.SharedModel:
+    """Check a folder and load it, on several ranks if asked; raises UserError."""
+    if options.ranks == 1:
+        return open_part(options, say)
+    ranks.check(options, Folder(Path(options.model)))
+    others = ranks.start(options)
+    return ranks.SharedModel(open_part(options, say), others)
+
+
+def open_part(options: Options, say: Say) -> TransformersModel:
+    """Check a folder and load this rank's part of it: all, where there is one rank."""
     folder = Folder(Path(options.model))
     device = choose(options.device)
     dtype = load.dtype(options.dtype, folder, device)
@@ -106,7 +115,7 @@ def open_model(options: Options, say: Say) -> TransformersModel:
     )  # fmt: skip
     adapters = [lora.read(Path(path), scale) for path, scale in options.loras]
     say(f"loading {folder.name} on {device}")
-    model = load.load(folder, device, dtype, options.quantize)
+    model = load.load(folder, device, dtype, options.quantize, options.ranks)
     for adapter in adapters:
         lora.merge(model, adapter)
     file = folder.describe(
