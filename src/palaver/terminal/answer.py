@@ -88,7 +88,7 @@ class FoldedView:
         self._view = MarkdownView(self._last, size, color=color, base=DIM, chop_code=True)
         self._palette = Palette(color=color, base=DIM)
         self._kept: list[str] = []
-        self.feed, self.paint, self.due = self._view.feed, self._view.paint, self._view.due
+        self.feed, self.paint = self._view.feed, self._view.paint
 
     def _last(self, finished: Sequence[str], tail: Sequence[str]) -> None:
         """Show the last rows alone, and none for good."""
