@@ -258,6 +258,28 @@ def test_a_key_that_the_server_repeats_is_hidden():
     assert "sk-very" not in repr(error)
 
 
+def test_a_web_page_is_no_answer():
+    async def page(_asked, writer):
+        body = b"<html>Please log in</html>"
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; charset=utf-8\r\n\r\n" + body)
+        await writer.drain()
+
+    _, error, told = ask(page)
+    assert "web page" in str(error)
+    assert len(told.chats) == 1
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "SSL_CERT_FILE"])
+def test_an_environment_that_cannot_be_used_is_told(monkeypatch, name):
+    monkeypatch.setenv(name, "gopher://nowhere/")
+
+    async def work():
+        await Server("https://nowhere.invalid/v1").get("/models", limit=10)
+
+    with pytest.raises(UserError, match=f"environment.*\n.*{name}"):
+        in_loop(work)
+
+
 def test_a_key_with_blanks_is_refused_without_being_shown():
     with pytest.raises(UserError) as caught:
         Server("http://127.0.0.1/v1", "sk\nX: y")

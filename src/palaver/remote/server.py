@@ -79,6 +79,11 @@ class Server:
         url = address.join(self.url, path)
         async with self._open("POST", url, body) as response:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+            if kind == "text/html":  # a page for people, of a proxy or a portal
+                raise EngineError(
+                    f"{address.shown(url)} answered with a web page",
+                    fix="is this the address of an OpenAI-compatible server?",
+                )
             if kind == "application/json":
                 yield [(await self._body(response, _MOST)).decode(errors="replace"), "[DONE]"]
                 return
@@ -124,6 +129,8 @@ class Server:
                 ) from None
             fix = "endpoint_idle sets how long a server may be silent"
             raise self._silent(url, self._idle, fix) from None
+        except httpx2.InvalidURL as error:
+            raise UserError(f"{address.shown(url)} is no address: {error}") from None
         except (httpx2.RequestError, httpx2.StreamError) as error:
             raise self._broken(url, error) from None
 
@@ -132,13 +139,19 @@ class Server:
             import httpx2
 
             here = address.is_here(self.url)
-            self._client = httpx2.AsyncClient(
-                timeout=httpx2.Timeout(self._idle, connect=CONNECT),
-                follow_redirects=False,  # the key, and what was said, go to the named server alone
-                trust_env=not here,  # proxies are for other computers
-                # A connection that is kept may be gone when it is used; here a new one is cheap.
-                limits=httpx2.Limits(max_keepalive_connections=0 if here else 2),
-            )
+            try:
+                self._client = httpx2.AsyncClient(
+                    timeout=httpx2.Timeout(self._idle, connect=CONNECT),
+                    follow_redirects=False,  # key and words go to the named server alone
+                    trust_env=not here,  # proxies are for other computers
+                    # One that is kept may be gone when it is used; here a new one is cheap.
+                    limits=httpx2.Limits(max_keepalive_connections=0 if here else 2),
+                )
+            except (ValueError, ImportError, OSError) as error:
+                raise UserError(
+                    f"proxy or certificates of the environment can't be used: {error}",
+                    fix="see HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, SSL_CERT_FILE, SSL_CERT_DIR",
+                ) from None
         return self._client
 
     async def _body(self, response: httpx2.Response, most: int) -> bytes:

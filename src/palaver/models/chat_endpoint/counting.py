@@ -15,6 +15,7 @@ from palaver.core.tool import ToolSpec
 from palaver.models.chat_endpoint.request import message_dicts, text_of, tool_dicts
 from palaver.models.prompt import text_hash
 
+_TRIED = 3  # reported prompts that are compared, newest first: it is asked while the user types
 _USUAL = 4.0  # bytes a token: English prose and JSON with vocabularies of 100,000 and more
 
 
@@ -61,10 +62,14 @@ class Counter:
 
     def _reported(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> tuple[int, int]:
         """Return the tokens that were reported for the first rows, and how many rows these are."""
+        tried = 0
         for i in range(len(rows) - 1, -1, -1):
             said = rows[i].generation
             if said is None or said.engine != self._engine or said.timings.guessed:
                 continue
+            tried += 1
+            if tried > _TRIED:
+                break
             before = prompt_text(rows[:i], tools)
             if text_hash(before) == said.prompt_hash:
                 self.learn(len(before.encode("utf-8", "replace")), prompt_tokens(said))
