@@ -23,11 +23,27 @@ def main() -> None:
         sys.stdout.write(text())
         return
     try:
-        code = _run(argv)
+        code = _run(argv) if _first() else 0
     except KeyboardInterrupt:  # while something was still being imported, or already closed
         code = 130
     _ignore_interrupts()
     sys.exit(code)
+
+
+def _first() -> bool:
+    """Say whether this process is to do the work: under torchrun only the first of them is."""
+    from palaver.config.environment import torchrun
+
+    place = torchrun()
+    if place is None:
+        return True
+    number, count = place
+    if number == 0:
+        sys.stderr.write(
+            f"palaver: starts its own processes: --tensor-parallel {count} does this without"
+            " torchrun\n"
+        )
+    return number == 0
 
 
 def _ignore_interrupts() -> None:

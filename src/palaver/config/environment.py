@@ -39,9 +39,13 @@ def for_rank(number: int) -> dict[str, str]:
 
 
 def torchrun() -> tuple[int, int] | None:
-    """Return (this process's number, how many there are) where torchrun started it, else None."""
+    """Return (this process's number, how many there are) where torchrun started it, else None.
+
+    That many is then the default of the setting `tensor_parallel`.
+    """
     number, count = os.environ.get("RANK", ""), os.environ.get("WORLD_SIZE", "")
     if "TORCHELASTIC_RUN_ID" in os.environ and number.isdecimal() and count.isdecimal():
+        os.environ.setdefault("PALAVER_TENSOR_PARALLEL", count)
         return int(number), int(count)
     return None
 
