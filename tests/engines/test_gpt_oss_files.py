@@ -189,8 +189,7 @@ def test_newer_configs_hold_theta_with_the_rest(tmp_path: Path) -> None:
         ({"loras": (("a", 1.0),)}, "can't load adapters"),
         ({"quantize": "4bit"}, "does not quantise"),
         ({"device": "auto"}, "runs on one device"),
-        ({"device": "tpu"}, "device = 'tpu'"),
-        ({"device": "auto"}, "runs on one device"),
+        ({"ranks": 2}, "runs in one process"),
         ({"device": "tpu"}, "device = 'tpu'"),
         ({"kv_type": "q8_0"}, "kv_type = 'q8_0'"),
         ({"context": 1 << 20}, "was trained for 131072 tokens"),
@@ -208,8 +207,7 @@ def test_experts_are_unpacked_where_the_limit_allows_it(tmp_path: Path) -> None:
     packed = load(folder)
     whole = load(folder, memory_limit=100.0)
     values = 2 * 4 * 3 * 64 * 96  # layers, experts, matrices of up and down
-    saved = values * 2 - values // 2 - values // 32  # bfloat16 against half a byte and the scales
-    assert whole.file.weights_bytes - packed.file.weights_bytes == saved
+    assert whole.file.weights_bytes - packed.file.weights_bytes == 2 * values
     ids = list(range(60))
     a, b = packed.forward(ids), whole.forward(ids)
     assert (a == b).all()

@@ -169,6 +169,7 @@ def test_adapters_that_can_not_be(tmp_path: Path) -> None:
     [
         ({"device": "cuda"}, "MLX takes the GPU"),
         ({"quantize": "4bit"}, "does not quantise"),
+        ({"ranks": 2}, "runs in one process"),
         ({"kv_type": "q8_0"}, "kv_type = 'q8_0'"),
         ({"context": 1 << 20}, "was trained for 1024 tokens"),
     ],

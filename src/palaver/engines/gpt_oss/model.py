@@ -26,7 +26,8 @@ from palaver.engines.host.model import Say
 from palaver.engines.host.vocabulary import JsonVocabulary
 
 _BUILD = "gpt-oss 1"  # to be raised when the values in a cache change
-_PROCESS = 420_000_000  # bytes: Python, torch and a tokenizer of 200,000 tokens
+_PROCESS = 400_000_000  # bytes: Python, torch, and what its kernels hold
+_PER_TOKEN = 1700  # bytes of the tokenizer for each token it knows, while it is read
 
 
 class GptOssModel:
@@ -103,6 +104,10 @@ def open_model(options: Options, say: Say) -> GptOssModel:
 
 def _refuse(options: Options) -> None:
     """Raise UserError for settings that this engine can't follow."""
+    if options.ranks > 1:
+        raise UserError(
+            "the engine gpt-oss runs in one process", fix="--tensor-parallel is for -e transformers"
+        )
     if options.loras:
         raise UserError(
             "the engine gpt-oss can't load adapters",
@@ -131,4 +136,5 @@ def _rest(shape: Config, batch: int, context: int) -> int:
     """Return the bytes of the process and of one step over `batch` tokens."""
     scores = 4 * min(SCORES, batch * shape.heads * context)
     a_token = 4 * (4 * shape.width + 3 * shape.heads * shape.head + 6 * shape.inner)
-    return _PROCESS + 3 * scores + batch * a_token + 8 * shape.vocabulary
+    process = _PROCESS + _PER_TOKEN * shape.vocabulary
+    return process + 3 * scores + batch * a_token + 8 * shape.vocabulary

@@ -74,8 +74,11 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, whole: bool) -
         there = Packed(*(part.to(device) for part in matrices))
         if not whole:
             return there
-        pairs = zip(*there, strict=True)
-        return torch.stack([unpack(blocks, scales, dtype) for blocks, scales in pairs])
+        count, rows, groups = there.scales.shape
+        made = torch.empty((count, rows, groups * _BLOCK), dtype=dtype, device=device)
+        for to, blocks, scales in zip(made, *there, strict=True):
+            to.copy_(unpack(blocks, scales, dtype))
+        return made
 
     def layer(of: Layer) -> Layer:
         mixed = of.experts
@@ -101,21 +104,26 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, whole: bool) -
 
 
 def size(weights: Weights, dtype: torch.dtype, *, whole: bool) -> int:
-    """Return the bytes that `convert` will make of them, those that stay mapped included."""
-    tensors = [weights.embedding, weights.norm]
+    """Return the bytes that the files' tensors take, mapped, and what `convert` makes of them.
+
+    Pages of a file that were read stay in memory until the system wants them.
+    """
+    parts = [weights.embedding]
     if weights.unembedding is not weights.embedding:
-        tensors.append(weights.unembedding)
-    values = packed = 0
+        parts.append(weights.unembedding)
+    mapped = made = 0
     for layer in weights.layers:
-        tensors += [part for part in layer if isinstance(part, Tensor)]
+        parts += [part for part in layer if isinstance(part, Tensor)]
         for part in layer.experts:
             if isinstance(part, Packed):
-                values += 2 * part.blocks.numel()
-                packed += part.blocks.numel() + part.scales.numel()
+                mapped += part.blocks.nbytes + part.scales.nbytes
+                made += 2 * part.blocks.numel() * int(dtype.itemsize) if whole else 0
             else:
-                tensors.append(part)
-    plain = sum(int(tensor.numel()) for tensor in tensors) * int(dtype.itemsize)
-    return plain + (values * int(dtype.itemsize) if whole else packed)
+                parts.append(part)
+    for part in parts:
+        mapped += part.nbytes
+        made += 0 if part.dtype == dtype else part.numel() * int(dtype.itemsize)
+    return mapped + made
 
 
 def _packed(checkpoint: Checkpoint, name: str, count: int, rows: int, columns: int) -> Packed:

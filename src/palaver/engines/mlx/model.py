@@ -98,6 +98,10 @@ def open_model(options: Options, say: Say) -> MlxModel:
 
 def _refuse(options: Options) -> None:
     """Raise UserError for settings that this engine can't follow."""
+    if options.ranks > 1:
+        raise UserError(
+            "the engine mlx runs in one process", fix="--tensor-parallel is for -e transformers"
+        )
     if options.device not in (None, "auto"):
         raise UserError(
             f"device = {options.device!r}: MLX takes the GPU where there is one",
