@@ -51,7 +51,7 @@ def llama_cpp(folder: Path, *, port: int = 0, model: Path | None = None) -> Iter
     key = folder / "endpoint-key"
     key.write_text(KEY)
     for _ in range(5):  # the port may be taken before the server has it
-        at = port or _free_port()
+        at = port or free_port()
         line = [sys.executable, _PROGRAM, "--", "-m", str(model or demo.path()), "--port", str(at)]
         line += ["--api-key-file", str(key), "-c", "2048", "-t", "1", "--parallel", "1"]
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -65,7 +65,8 @@ def llama_cpp(folder: Path, *, port: int = 0, model: Path | None = None) -> Iter
     raise RuntimeError("the server did not come up")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of this computer that nobody listens at now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

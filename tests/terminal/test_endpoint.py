@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-from tests.support.endpoint import KEY, llama_cpp
+from tests.support.endpoint import KEY, free_port, llama_cpp
 from tests.support.recordings import BEGIN, STOP, events, said, usage
 from tests.support.replay import answer, listing, replaying_beside, stream
 from tests.support.terminal import Terminal
@@ -51,6 +51,18 @@ def test_a_chat_with_a_tool_and_a_server_that_is_killed_and_comes_back(place, tm
             terminal.wait(lambda: terminal.text().count(" reused, ") == 2)
             terminal.line("/context")
             terminal.wait("of 2048, ~")
+            terminal.leave()
+
+
+def test_a_server_that_is_started_later_is_found(place, tmp_path):
+    env = {"PALAVER_ENDPOINT_KEY": KEY}
+    port = free_port()
+    with chat(tmp_path / "h", f"http://127.0.0.1:{port}", env=env) as terminal:
+        terminal.wait("nothing answers")
+        with llama_cpp(tmp_path, port=port):
+            terminal.line("Hello!")
+            terminal.wait("I am palaver-tiny")
+            terminal.wait("next: ~")
             terminal.leave()
 
 

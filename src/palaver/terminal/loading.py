@@ -11,6 +11,7 @@ from palaver import assemble
 from palaver.core.errors import EngineError, PalaverError, UserError
 from palaver.core.model import Opened
 from palaver.engines.child.process import Child
+from palaver.launch import runs_here
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -71,14 +72,24 @@ class Loading:
         self._chat.screen.changed()
 
     async def ready(self) -> Opened:
-        """Wait for the model. Raises what loading raised."""
+        """Wait for the model. Raises what loading raised.
+
+        A server that did not answer is asked anew: it may have been started since.
+        """
         if self._task is None:
             raise UserError("no model is loaded", fix="/model NAME loads one")
         self._awaited += 1
         try:
+            if self._out_of_reach(self._task):
+                self.begin()
             return await asyncio.shield(self._task)
         finally:
             self._awaited -= 1
+
+    def _out_of_reach(self, task: asyncio.Task[Opened]) -> bool:
+        """Say whether it was a server of others that failed."""
+        failed = task.done() and not task.cancelled() and isinstance(task.exception(), EngineError)
+        return failed and not runs_here(self._chat.settings)
 
     async def end(self) -> None:
         """End the model, or its loading; what is cached is saved."""
