@@ -5,6 +5,7 @@ import signal
 from contextlib import contextmanager
 from http.client import HTTPConnection
 
+import psutil
 import pytest
 from tests.server.serving import serving
 
@@ -287,6 +288,24 @@ def test_a_kill_loses_nothing_that_was_seen(tmp_path):
         assert texts(state)[0] == "Tell me a story."
         assert seen in texts(state)[1]
         assert state["step"] == "cut off"
-        keyed = ask(server, "GET", "about")
-        assert keyed[1]["tools"] == []  # without --tools none is on
-        assert server.end() == 0
+        assert ask(server, "GET", "about")[1]["tools"] == []  # without --tools none is on
+        session = post(server, "sessions", text="Tell me a story.", sampling=ENDLESS)["id"]
+        with watching(server, session) as events:
+            until(events, "text")
+            assert server.end() == 0
+    with Store(tmp_path / "data" / "palaver.db") as store:
+        assert store.path(session)[-1].entry.stop == "cancelled"
+        store.claim(session)
+
+
+def test_an_engine_that_dies_costs_one_answer(server):
+    session = post(server, "sessions", text="Tell me a story.", sampling=ENDLESS)["id"]
+    with watching(server, session) as events:
+        until(events, "text")
+        for child in psutil.Process(server.process.pid).children():
+            child.kill()
+        assert "engine" in until(events, "error")[0]["message"]
+        until(events, "idle", step="cut off")
+    state = settled(server, session)
+    post(server, f"sessions/{session}/continue", tip=tip(state), sampling={"max_tokens": 4})
+    assert settled(server, session)["rows"][-1]["entry"]["stop"] == "length"

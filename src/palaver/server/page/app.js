@@ -92,7 +92,7 @@ function show() {
   document.title = session ? `${title} – palaver` : "palaver";
   const words = about ? [line(about.model, 80)] : [];
   if (about?.state === "loading") words.push("loading");
-  else if (about?.context) words.push(`${about.context} tokens of context`);
+  else if (about?.context) words.push(`${log.used ? `${log.used} of ` : ""}${about.context} tokens of context`);
   at("model").textContent = words.join(" · ");
   const blocked = session?.blocked;
   const free = Boolean(session) && !state.busy && !blocked;
@@ -130,6 +130,7 @@ async function watch() {
     } catch (error) {
       if (watching.signal.aborted) return;
       if (error.status === 404) return gone();
+      if (error.status === 403) return notice(error.message, "bad");
       lost(error);
     }
     await new Promise((resolve) => setTimeout(resolve, AGAIN));
@@ -169,12 +170,14 @@ function happened(event) {
 }
 
 function begun(event) {
-  at("notices").querySelector("[data-lost]")?.remove();
+  const lost = at("notices").querySelector("[data-lost]");
+  if (lost) about();
+  lost?.remove();
   const { rows, question, busy, ...session } = event;
   const first = !state.session;
   state.session = session;
+  log.drop(); // what is under way is told again
   log.reset(rows);
-  if (!busy) log.drop();
   setBusy(busy);
   asked(question);
   show();
@@ -400,7 +403,11 @@ function key(event) {
 }
 
 async function about() {
-  state.about = await get("about").catch(() => state.about);
+  try {
+    state.about = await get("about");
+  } catch (error) {
+    if (error.status === 403) return notice(error.message, "bad");
+  }
   show();
   if (state.about?.state !== "ready") setTimeout(about, AGAIN);
 }

@@ -5,7 +5,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const ICONS = {
   menu: "M4 7h16M4 12h16M4 17h10",
   send: "M12 19V5M6 11l6-6 6 6",
-  stop: "M8 8h8v8H8z",
+  stop: "M7 7h10v10H7z",
   copy: "M9 9h10v10H9zM5 15V5h10",
   done: "M5 12l5 5 9-10",
   retry: "M19 12a7 7 0 1 1-2-5l2 2M19 4v5h-5",

@@ -28,6 +28,12 @@ export class Log {
     return this.rows.length ? this.rows[this.rows.length - 1].id : null;
   }
 
+  // How many tokens the newest answer ended at, 0 where nobody knows.
+  get used() {
+    const spent = this.rows.filter((row) => row.generation).pop()?.generation.timings;
+    return spent ? (spent.reused ?? 0) + (spent.prefilled ?? 0) + (spent.decoded ?? 0) : 0;
+  }
+
   welcome(words) {
     this.root.replaceChildren(el("div", { class: "welcome" }, ...words));
   }

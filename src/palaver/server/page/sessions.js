@@ -34,6 +34,9 @@ export class Sessions {
   }
 
   set(list) {
+    const shown = JSON.stringify([list, this.current]);
+    if (shown === this.shown) return; // whoever is in the list stays where they are
+    this.shown = shown;
     this.list = list;
     const kept = this.root.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
     const groups = new Map();
@@ -70,6 +73,7 @@ export class Sessions {
 
   async search(text) {
     const { hits } = await post("search", { text });
+    this.shown = null;
     const items = hits.map((hit) => {
       const [from, to] = hit.found;
       const points = [...hit.snippet];

@@ -7,25 +7,27 @@ import datetime
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from palaver.core.events import Event
+from palaver.core.events import Event, MessageDone
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.model import Count, ModelInfo
 from palaver.core.tool import ToolSpec
 from palaver.models.local import LocalModel
 from palaver.server.lanes import Lane
+from palaver.server.metrics import Metrics
 from palaver.server.service import Served
 
 
 class Seat:
     """A `palaver.core.model.Model` for the length of a turn."""
 
-    def __init__(self, served: Served, began: float, client: str) -> None:
+    def __init__(self, served: Served, metrics: Metrics, began: float, client: str) -> None:
         """`began` is the conversation's first moment, `client` who waits for its answers."""
         fmt = served.make_format(datetime.date.fromtimestamp(began), None)
         caches = [lane.cache for lane in served.lanes.lanes]
         self._models = [LocalModel(c.engine, fmt, c.states, c) for c in caches]
         self._lanes = served.lanes
+        self._metrics = metrics
         self._client = client
         self._stopped = asyncio.Event()
         self._working: LocalModel | None = None
@@ -50,6 +52,7 @@ class Seat:
             if model:
                 async with aclosing(model.answer(prompt, tools, sampling)) as events:
                     async for event in events:
+                        self._count(event)
                         yield event
 
     async def carry_on(
@@ -60,7 +63,12 @@ class Seat:
         async with self._model(before.ids) as model:
             if model:
                 async for event in model.carry_on(rows, tools, sampling):
+                    self._count(event)
                     yield event
+
+    def _count(self, event: Event) -> None:
+        if isinstance(event, MessageDone):
+            self._metrics.answered(event)
 
     async def count(self, rows: Sequence[Row], tools: Sequence[ToolSpec]) -> Count:
         """Count the tokens that the log takes as a prompt."""

@@ -84,7 +84,9 @@ class Tools:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await halt.wait()
-        return None if halt.is_set() else Seat(await service.alive(), began, client)
+        if halt.is_set():
+            return None
+        return Seat(await service.alive(), service.metrics, began, client)
 
     def shop(self, model: Opened | None, rows: Sequence[Row]) -> Workshop:
         """Make the tools that are on for a model, which know what the conversation has read."""
