@@ -153,9 +153,9 @@ def busy(server: Serving) -> int:
     return int(json.loads(server.ask("GET", "/health")[2])["active_requests"])
 
 
-def disconnects(model: Path, count: int, threads: int) -> None:
+def disconnects(model: Path, count: int) -> None:
     """Go away at random moments beside a stream that must not notice; time until idle."""
-    args = ("--slots", "2", "--context", "8192", "--quiet")
+    args = ("--slots", "2", "--context", "2048", "--quiet")
     rng, waits, changed = random.Random(7), [], 0
     fixed = {"prompt": "a story", "max_tokens": 128, "temperature": 0, "return_token_ids": True}
     with fresh_home() as home, serving(home, *args, model=model) as server:
@@ -163,7 +163,7 @@ def disconnects(model: Path, count: int, threads: int) -> None:
         with ThreadPoolExecutor(1) as pool:
             other = pool.submit(server.post, "/v1/completions", **fixed)
             for _ in range(count):
-                data = json.dumps({"prompt": "x y z", "max_tokens": 4000, "stream": True}).encode()
+                data = json.dumps({"prompt": "x y z", "max_tokens": 1900, "stream": True}).encode()
                 head = "POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
                 head += f"Content-Type: application/json\r\nContent-Length: {len(data)}\r\n\r\n"
                 with socket.create_connection(("127.0.0.1", server.port)) as connection:
@@ -188,7 +188,7 @@ def disconnects(model: Path, count: int, threads: int) -> None:
     )
 
 
-def flood(model: Path, seconds: float, threads: int) -> None:
+def flood(model: Path, seconds: float) -> None:
     """Let 100 clients ask against a queue of 16, and watch health and memory."""
     args = ("--slots", "4", "--queue", "16", "--context", str(CONTEXT), "--quiet")
     answers: Counter[int] = Counter()
@@ -273,14 +273,12 @@ def main() -> None:
     conditions()
     if asked.kind == "malformed":
         malformed(asked.count)
-        return
-    model = model_file(asked.model)
-    if asked.kind == "speed":
-        speed(model, asked.rounds, asked.tokens, asked.threads)
+    elif asked.kind == "speed":
+        speed(model_file(asked.model), asked.rounds, asked.tokens, asked.threads)
     elif asked.kind == "disconnects":
-        disconnects(model, asked.count, asked.threads)
+        disconnects(model_file(asked.model, "llama"), asked.count)
     else:
-        flood(model, asked.seconds, asked.threads)
+        flood(model_file(asked.model, "llama"), asked.seconds)
 
 
 if __name__ == "__main__":

@@ -72,6 +72,7 @@ class Stream(Response):
         """
         self._events = events
         self._named = named
+        self._silent = True  # nothing was said so far: an error has a status of its own
         self.background = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -88,16 +89,10 @@ class Stream(Response):
                 await error_response(first)(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
-            data: bytes | ApiError | None = first
+            data: bytes | None = first
             while data is not None:
-                if isinstance(data, ApiError):
-                    data = self._event(data.body())
                 await send({"type": "http.response.body", "body": data, "more_body": True})
-                try:
-                    async with asyncio.timeout(_SILENCE):
-                        data = await made.get()
-                except TimeoutError:
-                    data = b": palaver works\n\n"  # a comment: what stands between sees life
+                data = await _next(made)
             await send({"type": "http.response.body", "body": b""})
         finally:
             making.cancel()
@@ -109,12 +104,13 @@ class Stream(Response):
             async with aclosing(self._events) as events:
                 async for event in events:
                     put(self._event(event))
+                    self._silent = False
             if not self._named:
                 put(b"data: [DONE]\n\n")
         except ApiError as error:
-            put(error)
+            put(error if self._silent else self._event(error.body()))
         except Exception:
-            put(our_fault())
+            put(our_fault() if self._silent else self._event(our_fault().body()))
             raise
         finally:
             put(None)
@@ -122,3 +118,19 @@ class Stream(Response):
     def _event(self, event: Any) -> bytes:
         name = b"event: %s\n" % event["type"].encode() if self._named and "type" in event else b""
         return name + b"data: " + msgspec.json.encode(event) + b"\n\n"
+
+
+async def _next(made: asyncio.Queue[Any]) -> bytes | None:
+    """Return the events that are there, waiting for one; None at the end, a comment in silence."""
+    try:
+        async with asyncio.timeout(_SILENCE):
+            data: bytes | None = await made.get()
+    except TimeoutError:
+        return b": palaver works\n\n"  # what stands between sees life
+    while data is not None and not made.empty():
+        more = made.get_nowait()
+        if more is None:
+            made.put_nowait(None)
+            break
+        data += more
+    return data
