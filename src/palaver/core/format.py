@@ -27,7 +27,7 @@ class Rendered(Struct, frozen=True):
 class CallGrammar(Struct, frozen=True):
     """What calls have to look like, as GBNF, from the control token `trigger` on, which begins one.
 
-    After the first call nothing but more calls may come.
+    It leaves all that is no call alone.
     """
 
     text: str

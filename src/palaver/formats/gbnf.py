@@ -31,15 +31,28 @@ _RULES = {
 
 
 def calls(tools: Sequence[ToolSpec], begin: str, end: str) -> str:
-    """Return the grammar of one call or several, each between `begin` and `end`.
+    """Return the grammar of a text that begins with `begin`, as far as calls in it go.
 
-    A call is `{"name": ..., "arguments": {...}}`, in either order.
+    What stands between `begin` and `end`, each time, is `{"name": ..., "arguments": {...}}`, in
+    either order; where no JSON follows `begin`, it is only spoken of. All else is free. The first
+    character of `begin` stands in it once.
     """
     made = _Grammar()
     names = [made.rule("call", _call(made, tool)) for tool in tools]
     made.rules["call"] = " | ".join(names)
-    one = f"{_text(begin)} gap call gap {_text(end)}"
-    made.rules["root"] = f"{one} ( gap {one} )* gap"
+    first, rest = begin[0], begin[1:]
+    made.rules["root"] = f"{_text(begin)} begun"
+    spoken_of = _but(first, "{", "[", " ", "\n")
+    made.rules["begun"] = (
+        f"gap ( call gap {_text(end)} text | {spoken_of} text | {_text(first)} mark-0 )"
+    )
+    # A state for each character of `begin` that was met, so that none is missed later on.
+    made.rules["text"] = f"( {_but(first)} text | {_text(first)} mark-0 )?"
+    for at, char in enumerate(rest):
+        on = "begun" if at == len(rest) - 1 else f"mark-{at + 1}"
+        made.rules[f"mark-{at}"] = (
+            f"( {_but(first, char)} text | {_text(first)} mark-0 | {_text(char)} {on} )?"
+        )
     return "\n".join(f"{name} ::= {body}" for name, body in made.rules.items())
 
 
@@ -139,6 +152,11 @@ def _json(value: Any) -> str:
 def _text(text: str) -> str:
     """Return text as a literal."""
     return '"' + "".join(_escaped(char) for char in text) + '"'
+
+
+def _but(*chars: str) -> str:
+    """Return any character but these."""
+    return "[^" + "".join(f"\\U{ord(char):08X}" for char in chars) + "]"
 
 
 def _escaped(char: str) -> str:
