@@ -18,6 +18,7 @@ import safetensors.torch
 import torch
 import transformers
 from tests.support.engines import collect, gone, options, pid, running, start
+from tests.support.talk import Talk, loaded
 
 from palaver.core.errors import UserError
 from palaver.engines.host.folder import Folder
@@ -117,6 +118,26 @@ def test_a_cache_that_can_not_be_cut_is_read_again_and_that_is_said(tmp_path):
     assert np.abs(model.forward(IDS) - fresh).max() < 1e-4
     with pytest.raises(UserError, match="can't be saved"):
         model.save(tmp_path / "state", IDS)
+
+
+def test_what_a_model_that_can_not_go_back_will_read_again_is_told(tmp_path):
+    config = transformers.Lfm2Config(
+        **SHAPE, layer_types=["conv", "full_attention", "conv", "full_attention"]
+    )
+    given = {"model": write(tmp_path / "m", config), "engine": "transformers", "context": 512}
+
+    async def run() -> None:
+        async with loaded(tmp_path, **given) as model:
+            talk = Talk(model)
+            for text in ("one two three", "and four"):
+                await talk.ask(text, max_tokens=8, logit_bias=((0, -1e3), (2, -1e3)))
+                assert talk.as_said()
+            back = talk.branch(2)
+            await back.ask("instead", max_tokens=4)
+            assert (back.cost.reused, back.last.timings.reused) == (0, 0)
+            assert "can't go back" in back.cost.broke
+
+    asyncio.run(run())
 
 
 def test_a_state_goes_to_a_file_and_back_and_no_other_model_takes_it(tmp_path):

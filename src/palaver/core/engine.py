@@ -18,7 +18,8 @@ class EngineInfo(Struct, frozen=True):
     model file, adapters and KV types: saved states of another fingerprint are of no use here.
     `cut_back` is False where the cache can't be cut at any place (sliding window, recurrent);
     `window` is then the tokens that windowed layers keep, 0 for a recurrent model. `grammars`: it
-    can hold replies to one.
+    can hold replies to one. `marks`: where it can't be cut back it keeps copies of its cache, as
+    llama.cpp does (see `palaver.models.cache`).
     """
 
     name: str
@@ -31,6 +32,7 @@ class EngineInfo(Struct, frozen=True):
     weights_bytes: int
     window: int = 0
     grammars: bool = False
+    marks: bool = True
 
 
 class Token(Struct, frozen=True):

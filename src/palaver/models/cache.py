@@ -103,7 +103,7 @@ class Cache:
         marks = [mark for mark in self._held.marks if mark <= reused]
         window = self.engine.info.window
         mark = len(prompt) - (_WINDOW_MARK_BEFORE_END if window else _MARK_BEFORE_END)
-        if mark > reused:
+        if mark > reused and self.engine.info.marks:
             marks.append(mark)
         self._held = Held([*prompt, *sampled], whole, tuple(marks[-_MARKS:]))
 

@@ -287,4 +287,5 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         weights_bytes=model.weights_bytes,
         window=model.window,
         grammars=find(options.engine).grammars,
+        marks=not find(options.engine).opener,
     )
