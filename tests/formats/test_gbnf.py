@@ -68,6 +68,9 @@ def test_calls_that_fit_and_text_around_them(text):
         GOOD + "\n" + BAD,
         GOOD + " and <t<tool_call>" + BAD.removeprefix("<tool_call>"),
         "<tool_call> is a tag. " + BAD,
+        BAD.replace("\n{", "\t{"),
+        BAD.replace("\n{", "   {"),
+        BAD.replace("\n{", "[{"),
         GOOD[:-1],
     ],
 )
@@ -82,3 +85,8 @@ def test_names_are_taken_as_they_are():
     value = json.dumps({odd: odd}, ensure_ascii=False)
     assert grammar.makes(f'<c>{{"name": "t", "arguments": {value}}}</c>')
     assert not grammar.makes('<c>{"name": "t", "arguments": {"a": 1}}</c>')
+
+
+def test_no_blank_before_a_call_hides_it():
+    for blank in filter(str.isspace, map(chr, range(0x110000))):
+        assert not GRAMMAR.makes(BAD.replace("\n{", blank + "{")), hex(ord(blank))

@@ -13,6 +13,11 @@ from typing import Any
 from palaver.core.tool import ToolSpec
 
 LONGEST = 200_000  # characters of a grammar: llama.cpp reads 10,000 in a millisecond
+# All that the parser skips before a call.
+_BLANK = (
+    " \t\n\r\v\f\x1c\x1d\x1e\x1f\x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 _DEEPEST = 16  # schemas in one another
 _GAP = '( " " | "\\n" )? ( " " | "\\n" )?'  # with any number a weak model writes nothing else
 _RULES = {
@@ -42,7 +47,7 @@ def calls(tools: Sequence[ToolSpec], begin: str, end: str) -> str:
     made.rules["call"] = " | ".join(names)
     first, rest = begin[0], begin[1:]
     made.rules["root"] = f"{_text(begin)} begun"
-    spoken_of = _but(first, "{", "[", " ", "\n")
+    spoken_of = _but(first + "{[" + _BLANK)
     made.rules["begun"] = (
         f"gap ( call gap {_text(end)} text | {spoken_of} text | {_text(first)} mark-0 )"
     )
@@ -51,7 +56,7 @@ def calls(tools: Sequence[ToolSpec], begin: str, end: str) -> str:
     for at, char in enumerate(rest):
         on = "begun" if at == len(rest) - 1 else f"mark-{at + 1}"
         made.rules[f"mark-{at}"] = (
-            f"( {_but(first, char)} text | {_text(first)} mark-0 | {_text(char)} {on} )?"
+            f"( {_but(first + char)} text | {_text(first)} mark-0 | {_text(char)} {on} )?"
         )
     return "\n".join(f"{name} ::= {body}" for name, body in made.rules.items())
 
@@ -154,7 +159,7 @@ def _text(text: str) -> str:
     return '"' + "".join(_escaped(char) for char in text) + '"'
 
 
-def _but(*chars: str) -> str:
+def _but(chars: str) -> str:
     """Return any character but these."""
     return "[^" + "".join(f"\\U{ord(char):08X}" for char in chars) + "]"
 
