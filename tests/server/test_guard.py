@@ -15,6 +15,7 @@ ROUTES = [
     ("GET", "/health"),
     ("GET", "/healthz"),
     ("GET", "/metrics"),
+    ("GET", "/openapi.json"),
     ("GET", "/v1/models"),
     ("GET", "/v1/models/palaver-tiny"),
     ("GET", "/v1/models/palaver-tiny/info"),

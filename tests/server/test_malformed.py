@@ -21,6 +21,15 @@ def test_what_is_changed_is_good(server, route):
             assert check(server.port, route, json.dumps(body).encode()) == 200, body
 
 
+def test_the_document_names_what_routes_take(server):
+    paths = json.loads(server.ask("GET", "/openapi.json")[2])["paths"]
+    assert {path for path, kinds in paths.items() if "post" in kinds} == set(GOOD)
+    for path, kinds in paths.items():
+        if "get" in kinds:
+            found = path.replace("{model}", "palaver-tiny").replace("{response}", "resp_1")
+            assert server.ask("GET", found)[0] == (404 if "resp_1" in found else 200)
+
+
 @given(requests())
 @settings(max_examples=150, derandomize=True)
 def test_malformed_requests_are_refused(server, request_):

@@ -10,7 +10,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from palaver.core.errors import PalaverError
-from palaver.server import about, chat, completions, embeddings, responses, static
+from palaver.server import about, chat, completions, embeddings, openapi, responses, static
 from palaver.server.errors import ApiError, as_api_error, error_response, our_fault
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
@@ -30,6 +30,7 @@ ROUTES = [
     Route("/health", about.health),
     Route("/healthz", about.health),
     Route("/metrics", about.metrics),
+    Route("/openapi.json", openapi.openapi),
     *sessions.ROUTES,
     *static.ROUTES,
 ]
