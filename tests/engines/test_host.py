@@ -63,6 +63,16 @@ def test_a_cancel_between_chunks_of_a_prompt_reads_no_further_one():
     assert model.steps[:3] == [8, 8, 8]  # 16 of 40 were read
 
 
+def test_a_cancel_before_its_turn_changes_nothing():
+    model = Parrot(SAYS)
+    slot, stop = Slot(model, batch=64), Stop()
+    ask(slot)
+    held = list(model.held)
+    stop.ask()
+    assert ask(slot, stop=stop, prompt=[1, 2, 3]) == []
+    assert model.held == held
+
+
 def test_a_cancel_while_a_token_is_computed_takes_no_further_token():
     stop = Stop()
     model = Parrot(SAYS, lambda step: stop.ask() if step == 7 else None)

@@ -85,6 +85,8 @@ class Slot:
 
         An error of the model's leaves the cache empty and is raised.
         """
+        if stop.asked:  # while another reply was under way: what is cached stays
+            return
         try:
             self._reply(request, emit, stop)
         except BaseException:
