@@ -94,6 +94,20 @@ def test_a_stop_string_leaks_no_part_of_itself(stop, left):
     assert tokens[-1].stop == "end"
 
 
+def test_log_probabilities_of_what_was_said():
+    async def work(model):
+        tokens = await reply(model, "Hello", max_tokens=8, logprobs=3)
+        found = [entry for token in tokens for entry in token.logprobs]
+        assert [entry["id"] for entry in found] == [i for token in tokens for i in token.ids]
+        assert "".join(entry["token"] for entry in found) == text(tokens)
+        for entry in found:
+            assert -0.1 < entry["logprob"] <= 0.0  # known by heart
+            assert len(entry["top_logprobs"]) == 3
+            assert entry["top_logprobs"][0]["id"] == entry["id"]
+
+    on_replay(work)
+
+
 def test_a_reply_that_is_cut_ends_with_length():
     tokens = on_replay(lambda model: reply(model, "Hello", max_tokens=1))
     assert (tokens[-1].stop, tokens[-1].count) == ("length", 1)

@@ -114,6 +114,7 @@ async def everything(url: str, secret: str) -> None:
         for stop in ("palaver-nano", "o! I", "tests.!"):
             await reply(model, "Hello", stop=(stop,))
         await reply(model, "Hello", max_tokens=1)
+        await reply(model, "Hello", max_tokens=8, logprobs=3)
         await turns(model)
         await typed(model)
         await refused(model)

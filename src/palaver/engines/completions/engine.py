@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
@@ -27,8 +27,15 @@ from palaver.remote.server import Server
 from palaver.remote.until import until
 
 
+class _Logprobs(Struct):
+    tokens: list[str] = []  # "token_id:7"
+    token_logprobs: list[float | None] = []
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
 class _Choice(Struct):
     text: str = ""
+    logprobs: _Logprobs | None = None
     token_ids: list[int] | None = None
     prompt_token_ids: list[int] | None = None
     finish_reason: str | None = None
@@ -72,6 +79,7 @@ class Completions:
         self._model = model
         self._stop = asyncio.Event()
         self._ends: frozenset[int] | None = None
+        self._texts: dict[int, str] = {}  # of tokens whose log-probabilities were asked for
 
     @property
     def alive(self) -> bool:
@@ -89,7 +97,7 @@ class Completions:
         if self._ends is None:
             self._ends = await self._end_ids()
         self._stop = asyncio.Event()
-        state = _Generation(len(prompt))
+        state, most = _Generation(len(prompt)), sampling.logprobs or 0
         yield Token(prefill=(0, len(prompt), 0))  # all that is known of its progress
         try:
             async with aclosing(
@@ -97,7 +105,10 @@ class Completions:
             ) as found:
                 async for datas in found:
                     for data in datas:
-                        for token in self._tokens(data, state, prompt):
+                        for token, likely in self._tokens(data, state, prompt):
+                            if likely:
+                                entries = await self._likely(likely, most)
+                                token = structs.replace(token, logprobs=entries)
                             yield token
         except RefusedError as error:
             raise _refusal(error) from None
@@ -107,7 +118,25 @@ class Completions:
             state.stop = "cancelled"
         yield Token(ids=state.ending, count=state.count, stop=state.stop, timings=state.timings())
 
-    def _tokens(self, data: str, state: _Generation, prompt: Sequence[int]) -> list[Token]:
+    async def _likely(self, said: _Logprobs, most: int) -> tuple[dict[str, object], ...]:
+        """Write log-probabilities as the other engines do: ids, texts, the `most` likeliest."""
+        found: list[dict[str, object]] = []
+        likeliest = said.top_logprobs or []
+        for i, (token, logprob) in enumerate(zip(said.tokens, said.token_logprobs, strict=False)):
+            top = sorted((likeliest[i] or {}).items(), key=lambda kv: -kv[1]) if likeliest else []
+            tops = [await self._one(name, value) for name, value in top[:most]]
+            found.append({**await self._one(token, logprob or 0.0), "top_logprobs": tops})
+        return tuple(found)
+
+    async def _one(self, name: str, logprob: float) -> dict[str, object]:
+        token = int(name.removeprefix("token_id:"))
+        if token not in self._texts:
+            self._texts[token] = await self.tokenizer.decode([token])
+        return {"id": token, "token": self._texts[token], "logprob": logprob}
+
+    def _tokens(
+        self, data: str, state: _Generation, prompt: Sequence[int]
+    ) -> list[tuple[Token, _Logprobs | None]]:
         """Read an event. Raises EngineError where it is none, or leaves ids out."""
         if data.strip() == "[DONE]":
             return []
@@ -119,7 +148,7 @@ class Completions:
             raise _in_stream(self._server.name, chunk.error)
         if chunk.usage and (details := chunk.usage.prompt_tokens_details):
             state.cached = min(details.cached_tokens or 0, len(prompt))
-        found: list[Token] = []
+        found: list[tuple[Token, _Logprobs | None]] = []
         for choice in chunk.choices[:1]:
             if choice.prompt_token_ids and choice.prompt_token_ids != list(prompt):
                 raise EngineError(f"{self._server.name} read another prompt than it was given")
@@ -129,7 +158,7 @@ class Completions:
                     fix="vLLM does since 0.10.2; for others use -e chat-endpoint",
                 )
             if token := state.take(choice, self._ends or frozenset()):
-                found.append(token)
+                found.append((token, choice.logprobs))
         return found
 
     async def _end_ids(self) -> frozenset[int]:
@@ -169,8 +198,6 @@ class Completions:
         await self._server.close()
 
     def _request(self, prompt: Sequence[int], sampling: Sampling) -> dict[str, Any]:
-        if sampling.logprobs is not None:
-            raise UserError("this engine gives no log-probabilities", fix="use -e llama-cpp")
         room = self.info.context - len(prompt)
         most = room if sampling.max_tokens is None else min(sampling.max_tokens, room)
         body: dict[str, Any] = {
@@ -191,6 +218,8 @@ class Completions:
                 body[name] = value
         if sampling.repeat_penalty is not None:
             body["repetition_penalty"] = sampling.repeat_penalty
+        if sampling.logprobs:
+            body |= {"logprobs": sampling.logprobs, "return_tokens_as_token_ids": True}
         if sampling.logit_bias:
             body["logit_bias"] = {str(i): bias for i, bias in sampling.logit_bias}
         if sampling.stop:
