@@ -11,6 +11,7 @@ import pytest
 
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
+from palaver.engines import checkpoints
 from palaver.engines.registry import Kind, Weights, best, find, kinds, weights_of
 from palaver.launch import engine_options, kind_of
 
@@ -27,7 +28,7 @@ def test_engines_are_listed_by_name():
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("transformer", "transformers"), ("lama", "llama-cpp")]
+    ("typed", "meant"), [("transformer", "transformers"), ("llama-cp", "llama-cpp")]
 )
 def test_a_wrong_name_is_answered_with_the_nearest(typed, meant):
     with pytest.raises(UserError, match=f"no engine '{typed}'") as caught:
@@ -108,6 +109,8 @@ def test_a_folder_in_the_models_folder_or_the_hubs_cache_is_found_by_its_name(
     (repo / "refs" / "main").write_text("a" * 40)
     assert model_path(Settings(model="org/own")) == paths.models_dir() / "org" / "own"
     assert model_path(Settings(model="org/cached")) == snapshot
+    found = checkpoints.installed(paths.models_dir(), tmp_path / "hub")
+    assert found == [("org/cached", 0), ("org/own", 0)]
     (repo / "refs" / "main").write_text("../../../../etc")
     with pytest.raises(UserError, match="was not downloaded"):
         model_path(Settings(model="org/cached"))

@@ -32,10 +32,14 @@ def _models() -> None:
 def list_() -> None:
     """List the models that are on this machine, and those of servers that answer."""
     from palaver.cli._servers import served
+    from palaver.config.environment import hub_cache
     from palaver.config.paths import models_dir
+    from palaver.engines import checkpoints
     from palaver.engines.hub import installed
 
     rows = [(model.name, readable(model.bytes)) for model in installed(models_dir())]
+    for name, bytes_ in checkpoints.installed(models_dir(), hub_cache()):
+        rows.append((name, f"{readable(bytes_):>9}  safetensors"))
     width = max([len(name) for name, _ in rows], default=0)
     for name, size in rows:
         _say(f"{name:<{width}}  {size:>9}")

@@ -28,6 +28,23 @@ def find(name: str, models_dir: Path, hub_cache: Path) -> Path | None:
     return _cached(hub_cache / f"models--{name.replace('/', '--')}")
 
 
+def installed(models_dir: Path, hub_cache: Path) -> list[tuple[str, int]]:
+    """Return the safetensors folders that `find` knows by a name: (name, bytes), sorted."""
+    found = {
+        f"{path.parent.name}/{path.name}": path
+        for path in models_dir.glob("*/*")
+        if is_checkpoint(path)
+    }
+    for repo in hub_cache.glob("models--*--*"):
+        name = "/".join(repo.name.removeprefix("models--").split("--", 1))
+        if (snapshot := _cached(repo)) and _REPO.fullmatch(name):
+            found.setdefault(name, snapshot)
+    return sorted(
+        (name, sum(file.stat().st_size for file in path.glob("*.safetensors")))
+        for name, path in found.items()
+    )
+
+
 def _cached(repo: Path) -> Path | None:
     """Return the snapshot that the branch `main` stood at when it was downloaded."""
     try:
