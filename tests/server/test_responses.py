@@ -171,6 +171,7 @@ WRONG = [
     ({"tool_choice": "required"}, "tool_choice"),
     ({"max_output_tokens": 0}, "max_output_tokens"),
     ({"text": {"format": {"type": "yaml"}}}, "text.format.type"),
+    ({"text": {"format": {"type": "json_schema"}}}, "text.format.schema"),
 ]  # fmt: skip
 
 

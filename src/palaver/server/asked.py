@@ -151,14 +151,19 @@ class ResponseFormat(Struct):
 
     def schema(self) -> str | None:
         """Return the JSON Schema as text, None for plain text. Raises ApiError."""
-        if self.type == "text":
-            return None
-        if self.type == "json_object":
-            return '{"type":"object"}'
-        if self.json_schema is None or self.json_schema.schema is None:
-            param = "response_format.json_schema.schema"
-            raise ApiError(f"{param} is missing", param=param)
-        return msgspec.json.encode(self.json_schema.schema).decode()
+        given = self.json_schema.schema if self.json_schema else None
+        return schema_text(self.type, given, "response_format.json_schema.schema")
+
+
+def schema_text(kind: str, schema: dict[str, Any] | None, param: str) -> str | None:
+    """Return the JSON Schema of a form, None for plain text. Raises ApiError naming `param`."""
+    if kind == "text":
+        return None
+    if kind == "json_object":
+        return '{"type":"object"}'
+    if schema is None:
+        raise ApiError(f"{param} is missing", param=param)
+    return msgspec.json.encode(schema).decode()
 
 
 class Called(Struct):

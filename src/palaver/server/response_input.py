@@ -12,11 +12,10 @@ from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, Tool
 from palaver.server.asked import (
     Effort,
     Function,
-    ResponseFormat,
     SamplingFields,
-    Schema,
     Tokens,
     Tool,
+    schema_text,
 )
 from palaver.server.errors import ApiError
 from palaver.server.messages import text_of
@@ -52,9 +51,9 @@ class TextFormat(Struct):
     type: Literal["text", "json_object", "json_schema"] = "text"
     schema: dict[str, Any] | None = None
 
-    def response_format(self) -> ResponseFormat:
-        """Return it as /v1/chat/completions has it."""
-        return ResponseFormat(self.type, Schema(self.schema))
+    def schema_of(self) -> str | None:
+        """Return the JSON Schema as text, None for plain text. Raises ApiError."""
+        return schema_text(self.type, self.schema, "text.format.schema")
 
 
 class TextOptions(Struct):

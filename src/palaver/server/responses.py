@@ -120,7 +120,7 @@ class Answer:
         sampling = asked.sampling(
             given, service.usual, given.max_output_tokens, service.limits.max_tokens
         )
-        form = given.text.format.response_format().schema() if given.text else None
+        form = given.text.format.schema_of() if given.text else None
         new = [Row(-i, 0, None, 0.0, message) for i, message in enumerate(self._new, 1)]
         rows = visible([*self._before, *new])
         if service.limits.max_context is not None:
