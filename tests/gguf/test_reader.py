@@ -13,6 +13,7 @@ from benchmarks.make_gguf import CHATML, TINY, Shape, transformer, write
 from tests.support.gguf import make_tiny
 
 from palaver.core.errors import UserError
+from palaver.engines.llama_cpp import memory
 from palaver.engines.llama_cpp.gguf import read
 
 
@@ -149,6 +150,14 @@ def test_says_what_a_file_is_that_is_no_model(name: str, tmp_path: Path) -> None
         ({"llama.expert_count": 4, "llama.expert_used_count": 5}, "5 of 4 experts"),
         ({"llama.expert_count": 4000}, "experts"),
         ({"llama.block_count": 2.0}, "f32"),
+        ({"llama.attention.key_length": [16, 16]}, "array of i32"),
+        ({"llama.attention.sliding_window": [64, 64]}, "array of i32"),
+        ({"llama.attention.sliding_window_pattern": "x"}, "string"),
+        ({"llama.rope.dimension_count": [16, 16]}, "array of i32"),
+        ({"llama.attention.shared_kv_layers": "x"}, "string"),
+        ({"llama.attention.shared_kv_layers": 3}, "3 of its 2 layers"),
+        ({"llama.attention.head_count": [4]}, "1 values for 2 layers"),
+        ({"llama.expert_count": 4, "llama.expert_used_count": [2, 5]}, "5 of 4 experts"),
         ({"tokenizer.ggml.model": None}, "no tokenizer"),
         ({"tokenizer.ggml.merges": None}, "merges"),
         ({"tokenizer.ggml.token_type": [1, 2, 3]}, "512 tokens"),
@@ -166,6 +175,16 @@ def test_refuses_what_does_not_agree(changes: dict, said: str, tmp_path: Path) -
     rest = {k: v for k, v in changes.items() if not k.startswith(("llama.", "general.arch"))}
     write(path, Shape(arch, keys, shape.tensors), **rest)
     assert said in refused(path).message
+
+
+def test_what_llama_cpp_reads_by_layer_may_differ_by_layer(tmp_path: Path) -> None:
+    by_layer = ("attention.head_count", "feed_forward_length", "expert_used_count")
+    keys = TINY["gpt-oss"]().keys
+    given = {f"gpt-oss.{name}": [keys[name]] * keys["block_count"] for name in by_layer}
+    model = read(make_tiny(tmp_path / "m.gguf", "gpt-oss", **given))
+    assert [layer.k for layer in model.kept()] == [2 * 32] * 4
+    same = read(make_tiny(tmp_path / "n.gguf", "gpt-oss"))
+    assert memory.estimate(model, 1024).compute == memory.estimate(same, 1024).compute
 
 
 def test_duplicate_and_foreign_tensors_are_refused(tmp_path: Path) -> None:

@@ -38,9 +38,12 @@ _COUNTS = re.compile(
     r"(block_count|context_length|embedding_length\w*|feed_forward_length|head_count(_kv)?|"
     r"key_length\w*|value_length\w*|\w+_rank\w*|dimension_count\w*|expert\w*_count|vocab_size|"
     r"sliding_window|conv_kernel|inner_size|state_size|group_count|l_cache|head_size|"
-    r"original_context_length|nextn_predict_layers|head_dim|full_attention_interval|top_k)$"
+    r"original_context_length|nextn_predict_layers|head_dim|full_attention_interval|top_k|"
+    r"shared_kv_layers)$"
 )
-_PER_LAYER = {"array of u32", "array of i32", "array of bool", "array of f32"}
+_BY_LAYER = re.compile(r"(head_count(_kv)?|feed_forward_length|expert_used_count)$")
+_PATTERN = re.compile(r"attention\.sliding_window_pattern$")
+_ARRAYS = {"array of u32", "array of i32"}
 _FIXED = {
     "general.architecture": {"string"},
     "general.alignment": {"u32"},
@@ -103,8 +106,10 @@ def _kinds(kinds: dict[str, str]) -> None:
                 allowed = {"f32", "array of f32"}
             elif _BOOLS.search(key):
                 allowed = {"bool"}
+            elif _PATTERN.search(key):
+                allowed = {"u32", "array of bool"} | _ARRAYS
             elif _COUNTS.search(key):
-                allowed = {"u32"} | _PER_LAYER
+                allowed = {"u32"} | (_ARRAYS if _BY_LAYER.search(key) else set())
         if allowed is not None and kind not in allowed:
             raise Bad(f"the value of {key!r} is of type {kind}, expected {sorted(allowed)[-1]}")
 
@@ -127,19 +132,19 @@ def _numbers(data: dict[str, Any], arch: str) -> None:
     for key, value in data.items():
         if not key.startswith(f"{arch}."):
             continue
-        if key.endswith(("head_count", "head_count_kv", "feed_forward_length")) and isinstance(
-            value, Array
-        ):
+        if _BY_LAYER.search(key) and isinstance(value, Array):
             if len(value) != layers:
                 raise Bad(f"its {key} has {len(value)} values for {layers} layers")
             if any(not 0 <= n < 1 << 24 for n in value):
                 raise Bad(f"its {key} has a value that is impossible")
         elif _COUNTS.search(key) and isinstance(value, int) and value >= 1 << 31:
             raise Bad(f"its {key} is {value:,}, which is impossible")
+    shared = data.get(f"{arch}.attention.shared_kv_layers", 0)
+    if shared > layers:
+        raise Bad(f"{shared:,} of its {layers} layers share the cache of others")
     _fractions(data, arch)
-    experts, used = (data.get(f"{arch}.expert_{n}count", 0) for n in ("", "used_"))
-    if not (isinstance(experts, int) and isinstance(used, int)):
-        raise Bad("its numbers of experts are no numbers")
+    experts = data.get(f"{arch}.expert_count", 0)
+    used = max(per_layer(data, f"{arch}.expert_used_count", layers) or [0])
     if experts > _MAX_EXPERTS or used > experts or (experts and not used):
         raise Bad(f"it claims to use {used:,} of {experts:,} experts")
     _heads(data, arch, layers)
