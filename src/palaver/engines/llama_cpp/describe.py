@@ -15,24 +15,20 @@ from palaver.engines.llama_cpp import gguf, memory, vocabulary
 from palaver.engines.llama_cpp.attention import flash
 
 DEFAULT_CONTEXT = 8192
-_STEP = 256  # llama.cpp rounds the context up to this
 
 
 def describe(options: Options) -> ModelFile:
     """Check the file and the settings against it; raises UserError naming what does not fit."""
     path = Path(options.model)
     file = gguf.read(path)
-    trained = file.context_length or DEFAULT_CONTEXT
+    trained = file.context_length
     wanted = options.context or min(trained, DEFAULT_CONTEXT)
     if wanted > trained:
         raise UserError(
             f"{path.name} was trained for {trained} tokens of context, {wanted} were asked for",
             fix=f"use --context {trained} or less",
         )
-    context = -(-wanted // _STEP) * _STEP
-    estimate = memory.estimate(file, context, **_memory_settings(options))
-    if options.memory_limit is not None:
-        memory.check(options.memory_limit, file, context, **_memory_settings(options))
+    need = _need(file, wanted, options)
     scalars = {k: v for k, v in file.metadata.items() if isinstance(v, str | int | float | bool)}
     tokens = file.tokens()
     bos_id = _token_id(scalars.get("tokenizer.ggml.bos_token_id"), len(tokens))
@@ -40,12 +36,12 @@ def describe(options: Options) -> ModelFile:
     words = vocabulary.read(file)
     template = scalars.pop("tokenizer.chat_template", None)
     return ModelFile(
-        name=str(scalars.get("general.name") or path.stem),
+        name=file.name,
         fingerprint=_fingerprint(file, options),
-        context=context,
+        context=need.context,
         threads=options.threads or _threads(),
         kv_bytes_per_token=file.kv_bytes_per_token(options.kv_type),
-        weights_bytes=estimate.weights,
+        weights_bytes=need.weights,
         cut_back=file.can_cut_back,
         window=max((layer.window for layer in file.kept()), default=0),
         control=tuple(sorted(words.control)),
@@ -61,13 +57,17 @@ def describe(options: Options) -> ModelFile:
     )
 
 
-def _memory_settings(options: Options) -> dict[str, Any]:
-    return {
+def _need(file: gguf.Gguf, context: int, options: Options) -> memory.Estimate:
+    """Estimate the memory; raises UserError where that is more than the limit, if there is one."""
+    settings: dict[str, Any] = {
         "kv_type": options.kv_type,
         "batch": options.batch,
         "parallel": options.parallel,
         "loras": [Path(path) for path, _ in options.loras],
     }
+    if options.memory_limit is None:
+        return memory.estimate(file, context, **settings)
+    return memory.check(options.memory_limit, file, context, **settings)
 
 
 def _threads() -> int:

@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import Any
 
 from palaver.core.errors import UserError
-from palaver.engines.llama_cpp import gguf_check, gguf_kinds, gguf_layers, gguf_parse
 from palaver.engines.fingerprint import fingerprint
+from palaver.engines.llama_cpp import gguf_check, gguf_kinds, gguf_layers, gguf_parse
 from palaver.engines.llama_cpp.gguf_parse import Array, Bad, TensorInfo
 from palaver.engines.llama_cpp.gguf_types import FILE_TYPES, KV_TYPES
 
 __all__ = ["Array", "Gguf", "TensorInfo", "read"]
 
 _SPLIT = re.compile(r"(.+)-(\d{5})-of-(\d{5})\.gguf")
-_CONTROL, _USER_DEFINED, _UNKNOWN = 3, 4, 2
+UNKNOWN, CONTROL, USER_DEFINED = 2, 3, 4  # token types
 
 
 def read(path: Path, *, adapter: bool = False) -> Gguf:
@@ -121,13 +121,14 @@ class Gguf:
         return list(types) if types is not None else [1] * self.vocabulary
 
     def control_tokens(self) -> frozenset[str]:
-        """Return the texts that stand for one token of the template: control, user-defined."""
-        types = self.token_types()
-        tokens = self.metadata["tokenizer.ggml.tokens"].values()
+        """Return the texts that stand for one token of the template: control, user-defined.
+
+        Those of the type "unknown" are among them where they are written as such tokens are.
+        """
         found = set()
-        for i in [i for i, t in enumerate(types) if t in (_CONTROL, _USER_DEFINED, _UNKNOWN)]:
-            text = tokens[i]
-            if text and (types[i] != _UNKNOWN or (text[0] == "<" and text[-1] == ">")):
+        for text, kind in zip(self.tokens(), self.token_types(), strict=True):
+            marked = kind == UNKNOWN and text.startswith("<") and text.endswith(">")
+            if text and (marked or kind in (CONTROL, USER_DEFINED)):
                 found.add(text)
         return frozenset(found)
 

@@ -27,7 +27,6 @@ _FILL_ENDS = frozenset(
     """<|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD] <|fim_repo|> <fim-repo> <REPO> <reponame>
     <|repo_name|> <|file_sep|>""".split()  # noqa: SIM905
 )
-_NORMAL, _CONTROL, _USER_DEFINED = 1, 3, 4
 _ID_KEYS = ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
 
 
@@ -45,7 +44,7 @@ class Vocabulary(Struct, frozen=True):
 def read(file: gguf.Gguf) -> Vocabulary:
     """Find a model's special tokens."""
     tokens = file.tokens()
-    types = file.token_types() or [_NORMAL] * len(tokens)
+    types = file.token_types()
     present = set(tokens)
     eog = present & (_ENDS | _FILL_ENDS)
     for name in _ID_KEYS:
@@ -54,7 +53,9 @@ def read(file: gguf.Gguf) -> Vocabulary:
             eog.add(tokens[i])
     kept = _taken_back(eog)
     control = file.control_tokens() | eog | (present & _FILLS)
-    defined = {t for t, kind in zip(tokens, types, strict=False) if kind == _USER_DEFINED and t}
+    defined = {
+        text for text, kind in zip(tokens, types, strict=True) if kind == gguf.USER_DEFINED and text
+    }
     return Vocabulary(frozenset(control), frozenset(kept), frozenset(defined | (eog - kept)))
 
 
