@@ -218,12 +218,12 @@ def test_what_is_asked_about_is_spelled_out(page):
     shown = page.evaluate(r"""async () => {
       const { exact, line } = await import("/page/escape.js");
       const odd = exact("a\u202eb\u200bc\x1b[2J\r\u{e0041}\n\t");
-      return [odd, line("a\n\n b\u2066"), exact("é ß 東 🦀")];
+      return [odd, line("a\n\n b\u2066"), exact("é ß 東 🦀 ⚠️ 👨‍👩‍👧 می‌خواهم")];
     }""")
     assert shown == [
         r"a\u{202e}b\u{200b}c\x1b[2J\x0d\u{e0041}" + "\n\t",
         r"a b\u{2066}",
-        "é ß 東 🦀",
+        "é ß 東 🦀 ⚠️ 👨‍👩‍👧 می‌خواهم",
     ]
 
 

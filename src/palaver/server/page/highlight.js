@@ -9,19 +9,23 @@ const WORDS = new Set(
     "this throw trait true True False try type typedef typeof union unless unsafe unsigned use using val var virtual " +
     "void when where while with yield fi done esac echo local").split(" "),
 );
-const HASHES = /^(py|python|sh|bash|zsh|shell|console|rb|ruby|yaml|yml|toml|perl|r|make|makefile|dockerfile|nix|elixir|)$/i;
+const HASHES = /^(py|python|sh|bash|zsh|shell|console|rb|ruby|yaml|yml|toml|perl|r|make|makefile|dockerfile|nix|elixir)$/i;
 const LONGEST = 60000;
-
-const TOKEN =
-  /(\/\*[\s\S]*?(?:\*\/|$)|\/\/[^\n]*|--[^\n]*|#[^\n]*)|("""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|`(?:\\.|[^`\\])*`?)|(\b\d[\w.]*)|([A-Za-z_]\w*)/g;
 
 const SLASHES = /^(js|javascript|ts|typescript|jsx|tsx|c|h|cpp|c\+\+|cs|java|kotlin|go|rust|rs|swift|php|css|scss|scala|dart|json5?|zig)$/i;
 const DASHES = /^(sql|lua|haskell|hs|elm|ada|vhdl)$/i;
+const TEXT =
+  /("""[\s\S]*?(?:"""|$)|'''[\s\S]*?(?:'''|$)|"(?:\\.|[^"\\\n])*"?|'(?:\\.|[^'\\\n])*'?|`(?:\\.|[^`\\])*`?)/;
+const REST = /(\b\d[\w.]*)|([A-Za-z_]\w*)/;
 
-// Is what looks like a comment one in this language?
-function comments(text, lang) {
-  if (text.startsWith("/")) return SLASHES.test(lang) || DASHES.test(lang);
-  return text.startsWith("#") ? HASHES.test(lang) : DASHES.test(lang);
+// What is looked for in a language: only what is a comment there is read as one, so that no text
+// is read twice.
+function tokens(lang) {
+  const comments = [];
+  if (SLASHES.test(lang)) comments.push(String.raw`\/\*[\s\S]*?(?:\*\/|$)|\/\/[^\n]*`);
+  if (DASHES.test(lang)) comments.push(String.raw`--[^\n]*`);
+  if (HASHES.test(lang)) comments.push(String.raw`#[^\n]*`);
+  return new RegExp(`(${comments.join("|") || "(?!)"})|${TEXT.source}|${REST.source}`, "g");
 }
 
 function part(kind, text) {
@@ -33,20 +37,15 @@ function part(kind, text) {
 
 // Fills `into` with the code; its text is the code's text, whatever is coloured.
 export function highlight(into, text, lang) {
-  if (text.length > LONGEST || lang === "text" || lang === "txt") {
+  if (!lang || text.length > LONGEST || lang === "text" || lang === "txt") {
     into.textContent = text;
     return;
   }
   if (/^(diff|patch)$/.test(lang)) return diff(into, text);
   const made = document.createDocumentFragment();
   let at = 0;
-  TOKEN.lastIndex = 0;
-  for (let found = TOKEN.exec(text); found; found = TOKEN.exec(text)) {
+  for (const found of text.matchAll(tokens(lang))) {
     const [all, comment, string, number, word] = found;
-    if (comment && !comments(comment, lang)) {
-      TOKEN.lastIndex = found.index + 1;
-      continue;
-    }
     const kind = comment ? "c" : string ? "s" : number ? "n" : WORDS.has(word) ? "k" : null;
     if (!kind) continue;
     made.append(text.slice(at, found.index), part(kind, all));
