@@ -197,6 +197,24 @@ def test_the_end_lets_answers_end(tmp_path):
         made.close()
 
 
+def test_the_end_lets_who_waits_be_answered(tmp_path):
+    made = Serving(tmp_path, "--drain", "30", "--context", "1024", "--slots", "1", model=tiny())
+    try:
+        made.wait_for("palaver serves")
+        waiting = []
+        with stream(made, prompt="x", max_tokens=500) as running:
+            asking = threading.Thread(target=lambda: waiting.append(short(made, n=2)))
+            asking.start()
+            until(lambda: gauge(made, "requests_waiting") == 1)
+            made.process.send_signal(signal.SIGTERM)
+            assert b"data: [DONE]" in running.read()
+            asking.join()
+        assert len(waiting[0]["choices"]) == 2
+        assert made.process.wait(PATIENCE) == 0
+    finally:
+        made.close()
+
+
 def test_the_end_has_an_end(server):
     """The last test of this server."""
     waiting: list[int] = []

@@ -32,7 +32,8 @@ async def completions(request: Request) -> Response:
     """Answer a chat, streamed or whole."""
     service: Service = request.app.state.service
     given = await body.read(request, ChatRequest)
-    service.check_name(given.model)
+    characters = sum(len(message.content or "") for message in given.messages)
+    service.admit(given.model, characters, "messages")
     chat = Chat(service, given, request.state.client)
     return Stream(chat.chunks()) if given.stream else Whole(chat.whole())
 

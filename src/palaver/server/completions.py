@@ -27,7 +27,8 @@ async def completions(request: Request) -> Response:
     """Go on with prompts, streamed or whole."""
     service: Service = request.app.state.service
     given = await body.read(request, CompletionRequest)
-    service.check_name(given.model)
+    characters = len(given.prompt) if isinstance(given.prompt, str) else 0
+    service.admit(given.model, characters, "prompt")
     made = Completions(service, given, request.state.client)
     return Stream(made.chunks()) if given.stream else Whole(made.whole())
 

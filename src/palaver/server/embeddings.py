@@ -32,7 +32,7 @@ async def embeddings(request: Request) -> Response:
     """Return a vector for each input."""
     service: Service = request.app.state.service
     given = await body.read(request, EmbeddingRequest)
-    service.check_name(given.model)
+    service.admit(given.model)
     if not service.served.embeds:
         raise ApiError("this server makes no embeddings: it was started without --embeddings")
     return Whole(_embed(service, given, request.state.client))

@@ -92,7 +92,7 @@ class Guard:
                 raise ApiError(f"the headers hold more than {HEAD_BYTES} bytes", status=431)
             if "content-length" in headers and "transfer-encoding" in headers:
                 raise ApiError("a body has a length or comes in chunks, not both")
-            self._check_place(headers)
+            self._check_place(scope, headers)
             if scope["method"] == "OPTIONS" and origin in self._policy.origins:
                 await _preflight()(scope, receive, answer)
                 return
@@ -109,10 +109,12 @@ class Guard:
             what = f"{scope['method'][:16]} {route} {status or 'gone'}"
             self._log(f"{request_id} {who} {what} {seconds:.3f} s")
 
-    def _check_place(self, headers: Headers) -> None:
+    def _check_place(self, scope: Scope, headers: Headers) -> None:
         """Raise ApiError where a request was sent to another host, or by a page of another."""
         host = headers.get("host", "")
-        if _name(f"//{host}") not in self._policy.hosts:
+        # The address that was connected to is no name that somebody else could have made up.
+        address = scope["server"][0] if scope.get("server") else ""
+        if _name(f"//{host}") not in {*self._policy.hosts, address} - {""}:
             raise ApiError(
                 f"the host {host[:200]!r} is not served here; --allow-host adds names", status=403
             )

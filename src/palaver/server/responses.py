@@ -32,7 +32,8 @@ async def create(request: Request) -> Response:
     """Answer, streamed or whole."""
     service: Service = request.app.state.service
     given = await body.read(request, ResponseRequest)
-    service.check_name(given.model)
+    characters = len(given.input) if isinstance(given.input, str) else 0
+    service.admit(given.model, characters, "input")
     client: str = request.state.client
     before: list[Row] = []
     if given.previous_response_id is not None:

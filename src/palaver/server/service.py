@@ -33,6 +33,7 @@ from palaver.server.metrics import Metrics
 State = Literal["loading", "ready", "draining"]
 Keep = Callable[[MessageDone], Awaitable[None]]
 MakeFormat = Callable[[datetime.date, str | None], Format]
+_LONGEST_TOKEN = 128  # characters, on average: seen before anything is rendered
 _FORMATS = 8  # kept at a time: one for each day and effort that is asked for
 
 
@@ -114,9 +115,7 @@ class Service:
 
     @property
     def served(self) -> Served:
-        """The model. Raises ApiError while it loads, and once the server ends."""
-        if self.state == "draining":
-            raise _ending()
+        """The model. Raises ApiError while it loads."""
         if self._served is None:
             raise ApiError("the model is loading", status=503, code="loading", retry_after=1)
         return self._served
@@ -137,6 +136,22 @@ class Service:
                 except PalaverError as error:
                     raise as_api_error(error) from error
         return served
+
+    def admit(self, name: str | None, characters: int = 0, param: str | None = None) -> None:
+        """Raise ApiError where a request can't be taken: for another model than is served, of
+        more text (in `param`) than the context can hold, while the model loads, or once the
+        server ends.
+        """
+        if self.state == "draining":
+            raise _ending()
+        self.check_name(name)
+        context = self.served.engine.info.context
+        if characters > _LONGEST_TOKEN * context:
+            raise ApiError(
+                f"{param}: {characters} characters are more than {context} tokens of context hold",
+                param=param,
+                code="context_length_exceeded",
+            )
 
     def check_name(self, name: str | None) -> None:
         """Raise ApiError where a client asks for another model than is served."""
