@@ -29,6 +29,7 @@ from palaver.terminal.painter import Painter
 
 SIZE = (100, 40)  # columns and lines
 RATE = 100  # tokens a second
+INTERVAL = 0.025  # seconds between two paints
 
 SECTION = """## Part {n}: what happens when it **matters**
 
@@ -142,19 +143,23 @@ def paced(tokens: list[str]) -> dict[str, float]:
         view = MarkdownView(painter.update, lambda: SIZE)
         begun, cpu = time.monotonic(), time.process_time()
         waiter = threading.Event()
+        painted, changed = -INTERVAL, False
         for count, token in enumerate(tokens, 1):
             while (left := begun + count / RATE - time.monotonic()) > 0:
-                due = view.due()
-                waiter.wait(left if due is None else min(left, due))
-                if view.due() == 0.0:
+                due = max(0.0, painted + INTERVAL - time.monotonic())
+                waiter.wait(min(left, due) if changed else left)
+                if changed and time.monotonic() >= painted + INTERVAL:
                     at = time.perf_counter()
                     view.paint()
                     blocked.append(time.perf_counter() - at)
+                    painted, changed = time.monotonic(), False
             fed = time.monotonic()
             at = time.perf_counter()
             view.feed(token)
             blocked.append(time.perf_counter() - at)
-        waiter.wait(view.due() or 0.0)  # it is not known yet that this was the last
+            changed = True
+        # It is not known yet that this was the last.
+        waiter.wait(max(0.0, painted + INTERVAL - time.monotonic()))
         view.paint()
         spent = time.process_time() - cpu
         latency = arrived() - fed

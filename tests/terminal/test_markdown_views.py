@@ -6,7 +6,7 @@ import pyte
 import pytest
 from tests.terminal.screens import History, rows
 
-from palaver.terminal.answer import DIM, INTERVAL, FoldedView, MarkdownView
+from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.painter import Painter
 
 
@@ -98,26 +98,10 @@ def test_resize_lays_the_open_paragraph_out_anew():
     view.feed("finished\n\n**one two three four five six")
     view.paint()
     terminal.screen.resize(12, 14)
-    assert view.due() is not None
     view.paint()
     assert rows(terminal.screen) == ["finished", "", "one two three", "four five six"]
     view.finish()
     assert rows(terminal.screen)[2:] == ["**one two", "three four", "five six"]
-
-
-def test_paints_are_apart():
-    now = [100.0]
-    terminal = Terminal()
-    view = MarkdownView(terminal.painter.update, terminal.size, clock=lambda: now[0])
-    assert view.due() is None
-    view.feed("a")
-    assert view.due() == 0
-    view.paint()
-    assert view.due() is None
-    view.feed("b")
-    assert view.due() == pytest.approx(INTERVAL)
-    now[0] += 1
-    assert view.due() == 0
 
 
 def test_folded_reasoning():

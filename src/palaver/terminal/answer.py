@@ -1,7 +1,7 @@
 """An answer on the screen while it comes: as Markdown, or as folded reasoning.
 
-`feed` takes text, `paint` brings the screen up to date, `finish` ends it; `due` says how long a
-paint may wait. The caller owns the event loop, the lock on the terminal and the clock.
+`feed` takes text, `paint` brings the screen up to date, `finish` ends it. How often to paint is
+the caller's business.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 
 from palaver.terminal.markdown import MarkdownStream
 from palaver.terminal.style import Palette
-
-INTERVAL = 0.025  # seconds between two paints: 40 a second, two frames of most screens
 
 DIM = "2"  # SGR
 
@@ -30,36 +28,24 @@ class MarkdownView:
         color: bool = True,
         base: str = "",
         chop_code: bool = False,
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._update, self._size, self._clock = update, size, clock
+        self._update, self._size = update, size
         self._stream = MarkdownStream(size()[0], color=color, base=base, chop_code=chop_code)
         self._finished: list[str] = []
-        self._changed = False
-        self._painted = -INTERVAL
 
     def feed(self, text: str) -> None:
         """Take more text; nothing is written yet."""
         self._finished += self._stream.feed(text)
-        self._changed = True
-
-    def due(self) -> float | None:
-        """Return in how many seconds to paint, None if there is nothing to paint."""
-        if not self._changed and self._size()[0] == self._stream.width:
-            return None
-        return max(0.0, self._painted + INTERVAL - self._clock())
 
     def paint(self) -> None:
         """Write what has changed since the last time."""
         if (columns := self._size()[0]) != self._stream.width:
             self._stream.resize(columns)
         self._put(self._stream.tail())
-        self._painted = self._clock()
 
     def suspend(self) -> None:
         """Take what is unfinished off the screen; the next paint brings it back."""
         self._put([])
-        self._changed = True
 
     def finish(self) -> None:
         """Write the rest. The cursor is left on an empty row."""
@@ -67,7 +53,7 @@ class MarkdownView:
         self._put([])
 
     def _put(self, tail: list[str]) -> None:
-        finished, self._finished, self._changed = self._finished, [], False
+        finished, self._finished = self._finished, []
         self._update(finished, tail)
 
 
@@ -88,7 +74,14 @@ class FoldedView:
         self._view = MarkdownView(self._last, size, color=color, base=DIM, chop_code=True)
         self._palette = Palette(color=color, base=DIM)
         self._kept: list[str] = []
-        self.feed, self.paint = self._view.feed, self._view.paint
+
+    def feed(self, text: str) -> None:
+        """Take more text; nothing is written yet."""
+        self._view.feed(text)
+
+    def paint(self) -> None:
+        """Write what has changed since the last time."""
+        self._view.paint()
 
     def _last(self, finished: Sequence[str], tail: Sequence[str]) -> None:
         """Show the last rows alone, and none for good."""

@@ -14,6 +14,7 @@ from palaver.terminal import width as cells
 
 _SGR = re.compile(r"\x1b\[[0-9;]*m")
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
+_NEWLINE = "\r\n"
 
 
 class Painter:
@@ -31,12 +32,9 @@ class Painter:
         write: Callable[[str], object],
         size: Callable[[], tuple[int, int]],
         *,
-        sync: bool = True,
         reflows: bool = False,
-        newline: str = "\r\n",
     ) -> None:
-        self._write, self._size = write, size
-        self._sync, self._reflows, self._newline = sync, reflows, newline
+        self._write, self._size, self._reflows = write, size, reflows
         self._shown: list[str] = []  # the rows of the tail on the screen
         self._columns = 0  # of the terminal when they were written
 
@@ -56,12 +54,12 @@ class Painter:
         self._columns = columns
         if same == len(old) == len(new) and not moved and tail:
             return None
-        out = self._newline.join(new[same:])
-        end = "" if tail or not new else self._newline
+        out = _NEWLINE.join(new[same:])
+        end = "" if tail or not new else _NEWLINE
         if not old:
             return self._put(out + end, sync=False)
         if same == len(old):  # only more rows
-            between = self._newline if new[same:] else ""
+            between = _NEWLINE if new[same:] else ""
             return self._put(between + out + end, sync=False)
         grown = same == len(old) - 1 and same < len(new) and not moved
         if grown and new[same].startswith(old[-1]):  # only more text on the last row
@@ -83,4 +81,4 @@ class Painter:
 
     def _put(self, text: str, *, sync: bool) -> None:
         if text:
-            self._write(f"{_BEGIN}{text}{_END}" if sync and self._sync else text)
+            self._write(f"{_BEGIN}{text}{_END}" if sync else text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+from palaver.terminal.answer import Update
 from palaver.terminal.escape import Escaper
 from palaver.terminal.style import QUOTE, Palette, Run
 from palaver.terminal.wrap import chop
-
-Update = Callable[[Sequence[str], Sequence[str]], None]  # finished rows, tail: `Painter.update`
 
 
 class RawView:
@@ -31,10 +30,6 @@ class RawView:
         """Write what has changed since the last time."""
         finished, self._finished = self._finished, []
         self._update(finished, [self._palette.render(self._row)] if self._row else [])
-
-    def suspend(self) -> None:
-        """Take what is unfinished off the screen; the next paint brings it back."""
-        self._update((), ())
 
     def finish(self) -> None:
         """Write the rest. The cursor is left on an empty row."""

@@ -155,7 +155,7 @@ class AnswerView:
         What comes just now opens or folds at once.
         """
         self.show_reasoning = not self.show_reasoning
-        if self._kind == "reasoning" and self._view:
+        if self._kind == "reasoning" and isinstance(self._view, MarkdownView | FoldedView):
             if self.show_reasoning:
                 self._view.suspend()
                 self._view = self._open("reasoning")
