@@ -215,15 +215,15 @@ def test_what_was_read_before_a_cancel_is_not_read_again(model):
 
 
 def test_prompts_side_by_side_are_answered_as_each_alone(model):
-    asked = ("Hello", "Tell a long story.", "Smile", "Hello", "Write a list.")
+    asked = ("Hello", "Tell a long story.", "Smile")
 
     async def run() -> None:
-        given = Sampling(max_tokens=90, temperature=0.0)
+        given = Sampling(max_tokens=50, temperature=0.0)
         prompts = [await prompt(model, said) for said in asked]
-        alone = [await collect(model.engine, ids, max_tokens=90) for ids in prompts]
+        alone = [await collect(model.engine, ids, max_tokens=50) for ids in prompts]
         found = await complete(model.engine, prompts, given)
         assert [one.text for one in found] == [text(tokens) for tokens in alone]
-        assert [one.stop for one in found] == ["end", "length", "end", "end", "end"]
+        assert [one.stop for one in found] == ["end", "length", "end"]
         assert [one.timings.decoded for one in found] == [t[-1].count for t in alone]
         stopped = await complete(model.engine, prompts[:2], Sampling(stop=("am", " two")))
         assert [one.text for one in stopped] == [
