@@ -17,7 +17,7 @@ from tests.support.terminal import tiny
 from palaver.config.settings import Settings
 from palaver.conversation import Conversation
 from palaver.core.errors import StoreError
-from palaver.core.events import Event, Prefill
+from palaver.core.events import Event, Prefill, ReasoningDelta, TextDelta
 from palaver.core.log import Row
 from palaver.core.messages import Message, Text, user
 from palaver.sessions.background import AsyncStore
@@ -240,6 +240,15 @@ def test_reading_says_how_far_it_is_and_how_long_it_takes():
     view.begin("reading")
     view.feed([Prefill(0, 10, 0)])
     assert "left" not in view.tail()[0]
+
+
+def test_each_thought_counts_its_own_tokens_and_says_that_it_guesses():
+    view = AnswerView(lambda: 60, color=False)
+    view.begin("reading")
+    view.feed([ReasoningDelta("one "), ReasoningDelta("two"), TextDelta("so")])
+    view.feed([ReasoningDelta("three"), TextDelta("then")])
+    told = [row.rpartition(", ")[2] for row in view.finish() if row.startswith("thought")]
+    assert told == ["~2 tokens", "~1 tokens"]
 
 
 def test_a_recap_sets_what_was_asked_apart_from_the_answer():

@@ -120,7 +120,7 @@ def test_folded_reasoning():
     assert rows(terminal.screen) == ["> question"]
     view.paint()
     view.finish(tokens=120)
-    assert rows(terminal.screen) == ["> question", "thought for 3.2 s, 120 tokens"]
+    assert rows(terminal.screen) == ["> question", "thought for 3.2 s, ~120 tokens"]
     assert terminal.writes[-1].count(f"\x1b[{DIM}m") == 1
 
 

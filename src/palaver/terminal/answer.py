@@ -94,8 +94,8 @@ class FoldedView:
         self._update((), ())
 
     def finish(self, tokens: int | None = None) -> None:
-        """Replace the rows by a line that says how long it took."""
+        """Replace the rows by a line that says how long it took; `tokens` is an estimate."""
         seconds = self._clock() - self._begun
         took = f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-        line = f"thought for {took}" + (f", {tokens} tokens" if tokens is not None else "")
+        line = f"thought for {took}" + (f", ~{tokens} tokens" if tokens is not None else "")
         self._update([self._palette.render([(line, 0)])], ())

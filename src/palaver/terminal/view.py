@@ -56,6 +56,7 @@ class AnswerView:
         self._writing: tuple[str, int] | None = None  # that is being written: its name, its size
         self._printed: set[str] = set()  # calls whose output was shown as it came
         self._thoughts: list[str] = []  # the reasoning deltas of this answer or the last one
+        self._counted = 0  # how many of them a line has told of
 
     def begin(self, what: str, pace: float | None = None) -> None:
         """Start an answer; `what` is shown until something comes.
@@ -67,7 +68,7 @@ class AnswerView:
         self._pace = pace
         self._read = None
         self._final, self._tail, self._view, self._kind = [], (), None, ""
-        self._thoughts = []
+        self._thoughts, self._counted = [], 0
 
     def feed(self, events: Sequence[Event]) -> None:
         """Take a frame; `paint` makes rows of it."""
@@ -175,8 +176,6 @@ class AnswerView:
         return shown
 
     def _more(self, kind: str, event: TextDelta | ReasoningDelta) -> None:
-        if kind == "reasoning":
-            self._thoughts.append(event.text)
         if kind != self._kind or self._view is None or event.new:
             self._close()
             self._kind = kind
@@ -185,6 +184,8 @@ class AnswerView:
             if event.error:
                 self._final.append(self._styled(DIM, f"[{visible(event.error, newlines=False)}]"))
             self._view = self._open(kind)
+        if kind == "reasoning":
+            self._thoughts.append(event.text)
         self._view.feed(event.text)
 
     def _tokens(self, event: Raw) -> None:
@@ -219,7 +220,9 @@ class AnswerView:
 
     def _close(self) -> None:
         if isinstance(self._view, FoldedView):
-            self._view.finish(len(self._thoughts))
+            # A delta is a token where we run the model; a server may send several in one.
+            self._view.finish(len(self._thoughts) - self._counted)
+            self._counted = len(self._thoughts)
         elif self._view:
             self._view.finish()
         self._view = None
