@@ -13,7 +13,7 @@ from palaver.core.errors import PalaverError
 from palaver.remote.address import shown
 from palaver.remote.listing import models
 
-_LIMIT = 2.0  # seconds for each
+_LIMIT = 5.0  # seconds for each
 
 
 class Served(Struct, frozen=True):

@@ -57,6 +57,7 @@ class Server:
 
         Raises RefusedError, UnreachableError, EngineError for an answer that is no JSON.
         """
+        self._connected()  # what has to be imported takes no time from the server's
         try:
             async with asyncio.timeout(limit), self._open(method, url, body) as response:
                 data = await self._body(response, _MOST)
@@ -144,6 +145,8 @@ class Server:
                     timeout=httpx2.Timeout(self._idle, connect=CONNECT),
                     follow_redirects=False,  # key and words go to the named server alone
                     trust_env=not here,  # proxies are for other computers
+                    # Certificates are read for nothing where nobody shows one.
+                    verify=not here or self.url.startswith("https:"),
                     # One that is kept may be gone when it is used; here a new one is cheap.
                     limits=httpx2.Limits(max_keepalive_connections=0 if here else 2),
                 )

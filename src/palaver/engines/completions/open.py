@@ -13,7 +13,7 @@ from palaver.engines.completions.words import of_folder, of_server
 from palaver.remote.listing import Listed, models
 from palaver.remote.server import Server
 
-_LISTING = 5.0  # seconds
+_LISTING = 20.0  # seconds
 
 
 async def attach(

@@ -30,8 +30,9 @@ from palaver.remote.server import Server
 from palaver.remote.until import until
 
 Continues = Literal["trailing", "vllm", "prefix", "no"]
+_LONGEST = 200  # characters of a reason to wait
 _SPARE = 16  # tokens, for what an estimate leaves out
-LISTING = 5.0  # seconds for the list of models, before anything else
+LISTING = 20.0  # seconds for the list of models, before anything else
 # How an answer is gone on with, by what a server's list of models says of its owner.
 _CONTINUES: dict[str, Continues] = {"llamacpp": "trailing", "vllm": "vllm"}
 
@@ -198,7 +199,7 @@ class ChatEndpoint:
             pause = self._patience.pause(failure, tried)
             if pause is None:
                 raise failure
-            why = str(failure).partition("\n")[0]
+            why = str(failure).partition("\n")[0][:_LONGEST]
             async with aclosing(until(countdown(why, pause), self._stop)) as waits:
                 async for wait in waits:
                     yield wait
