@@ -123,6 +123,15 @@ def test_every_value_of_mxfp4_and_every_scale() -> None:
         assert torch.equal(torch.signbit(ours), torch.signbit(theirs))
 
 
+def test_a_row_alone_has_the_bits_that_it_has_among_others() -> None:
+    torch.manual_seed(0)
+    x, weight, bias = (torch.randn(*size).bfloat16() for size in ((9, 96), (128, 96), (128,)))
+    for add in (None, bias):
+        whole = kernels.product(x, weight, add)
+        for n in range(9):
+            assert torch.equal(kernels.product(x[n : n + 1], weight, add)[0], whole[n])
+
+
 def test_forward_refuses_what_does_not_fit(tmp_path: Path) -> None:
     ours = network(gpt_oss.write(tmp_path, Shape(), "original"))
     small = cache(ours, 4)
