@@ -101,7 +101,7 @@ def model_path(settings: Settings) -> Path:
     """
     if settings.model is None or settings.model == TINY:
         return demo.path()
-    if (path := Path(settings.model).expanduser()).is_file():
+    if (path := paths.existing(settings.model)) and path.is_file():
         return path
     if checkpoint := checkpoints.find(settings.model, paths.models_dir(), environment.hub_cache()):
         return checkpoint

@@ -79,6 +79,9 @@ def test_help_names_every_flag(tmp_path):
         (["--resume", "7"], "There is no session 7"),
         (["--output", "/nowhere/at/all.jsonl"], "/nowhere/at/all.jsonl"),
         (["none.gguf"], "there is no such file"),
+        (["why is the sky blue? " * 20], "no model"),
+        (["-m", "Why is the sky blue. " * 20], "there is no model"),
+        (["-m", "~nobody-at-all/a.gguf"], "there is no such file"),
     ],
 )
 def test_a_mistake_gets_two_and_a_line_that_helps(tmp_path, args, said):

@@ -137,12 +137,10 @@ def could_be_model(word: str) -> bool:
     """Say whether a bare word may name a model: a path, org/repo, or one that was downloaded."""
     if "/" in word or "." in word or word == "palaver-tiny":
         return True
-    from pathlib import Path
-
     from palaver.config import paths
 
     begun = word.lower().partition(":")[0]
-    return Path(word).exists() or any(
+    return paths.existing(word) is not None or any(
         begun in str(file.relative_to(paths.models_dir())).lower()
         for file in paths.models_dir().rglob("*.gguf")
     )

@@ -76,11 +76,11 @@ def pull(name: str, endpoint: str | None) -> None:
 @click.argument("name")
 def inspect(name: str) -> None:
     """Say what is in the model NAME and how much memory it takes."""
-    from palaver.config.paths import models_dir, state_dir
+    from palaver.config.paths import existing, models_dir, state_dir
     from palaver.engines.hub import resolve
     from palaver.engines.llama_cpp.gguf import read
 
-    if name == _TINY and not Path(name).exists():
+    if name == _TINY and not existing(name):
         from palaver import demo
 
         path = Path(demo.path())
@@ -100,14 +100,14 @@ def inspect(name: str) -> None:
 @click.option("-y", "--yes", is_flag=True, help="Don't ask.")
 def remove(name: str, yes: bool) -> None:
     """Delete the downloaded model NAME."""
-    from palaver.config.paths import models_dir
+    from palaver.config.paths import existing, models_dir
     from palaver.core.errors import UserError
     from palaver.engines import hub
     from palaver.terminal.escape import visible
 
     if name == _TINY:
         raise UserError(f"{_TINY} ships with palaver: there is nothing to remove")
-    if Path(name).expanduser().is_file():
+    if (path := existing(name)) and path.is_file():
         raise UserError(f"{name} was not downloaded by palaver", fix="delete the file yourself")
     model = hub.find(name, models_dir())
     if not yes:

@@ -65,6 +65,18 @@ def models_dir() -> Path:
     return _made(data_dir() / "models")
 
 
+def existing(name: str) -> Path | None:
+    """Return the file or folder that a user's word names, None where it names none.
+
+    A word that can't be a name, such as a sentence that is too long for one, names none.
+    """
+    try:
+        path = Path(name).expanduser()
+        return path if path.exists() else None
+    except (OSError, RuntimeError):  # too long; "~nobody"
+        return None
+
+
 def database() -> Path:
     """Return the path of the session store."""
     return data_dir() / "palaver.db"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from palaver.config.paths import existing
+
 _REPO = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 
 
@@ -18,8 +20,8 @@ def find(name: str, models_dir: Path, hub_cache: Path) -> Path | None:
 
     A path; else org/repo in the models folder, or in the cache that other programs use.
     """
-    path = Path(name).expanduser()
-    if is_checkpoint(path):
+    path = existing(name)
+    if path and is_checkpoint(path):
         return path
     if not _REPO.fullmatch(name) or ".." in name:
         return None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from palaver.config.paths import existing
 from palaver.core.errors import UserError
 from palaver.engines import hub_names
 
@@ -60,12 +61,10 @@ def resolve(name: str, models_dir: Path) -> Path:
     A path, a folder that holds one model, "org/repo[:quant]" that was downloaded, or the bare
     name of a model in `models_dir`. Raises UserError, with the nearest names where there are.
     """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path
-    if path.is_dir():
-        return _only(path)
-    return find(name, models_dir).path
+    path = existing(name)
+    if path is None:
+        return find(name, models_dir).path
+    return _only(path) if path.is_dir() else path
 
 
 def _only(folder: Path) -> Path:
