@@ -37,6 +37,7 @@ def plain(text: str, width: int = 30, **options) -> str:
         ("- - a", "• ◦ a"),
         ("- [ ] a\n- [X] b", "☐ a\n☑ b"),
         ("in\n1986. a year\n- but this", "in\n1986. a year\n• but this"),
+        ("> a\n>\n> > b", "│ a\n│\n│ │ b"),
         ("> a\n> > b\nc\n\nd", "│ a\n│ │ b\n│ │ c\n\nd"),
         ("> a\n>\n> b", "│ a\n│\n│ b"),
         ("> - a\n>   b", "│ • a\n│   b"),
@@ -155,3 +156,9 @@ def test_highlighting_changes_no_text(name):
     highlighter = Highlighter(name)
     for text in (line, line[::-1], "", line * 3):
         assert "".join(run for run, _ in highlighter.line(text)) == text
+
+
+@pytest.mark.parametrize("blank", [" ", "\u3000", "\xa0"])
+def test_a_long_line_keeps_the_blank_at_which_it_is_cut(blank):
+    text = "x" * 158 + "\u3000" + blank + "y" * 100
+    assert plain(text, 300) == text

@@ -54,7 +54,7 @@ class Blocks:
         if not isinstance(trial.leaf, Paragraph):
             return False
         self._start(text)
-        self.more(text[len(text.rstrip(" ")) :])  # blanks at its end are not at the line's
+        self.more(text[len(text.rstrip()) :])  # blanks at its end are not at the line's
         return True
 
     def force(self, text: str) -> None:

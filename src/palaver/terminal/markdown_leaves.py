@@ -12,7 +12,7 @@ from palaver.terminal.style import MARKER, QUOTE, Palette, Run
 from palaver.terminal.wrap import Wrapper, chop
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)  # a quote in a quote is another one
 class Container:
     """A block quote, or an item of a list; columns count from the quote around it."""
 
@@ -135,9 +135,9 @@ class Rows:
         """Add a row, after the blank one that is due."""
         if self.blank is not None:
             if self.started:
-                kept = [each for each in self.containers if each in self.blank and each.quote]
+                kept = sum(each.quote and each in self.blank for each in self.containers)
                 bar = "│ " if self.markup else "> "
-                self.out.append(self.palette.render([((bar * len(kept)).rstrip(), QUOTE)]))
+                self.out.append(self.palette.render([((bar * kept).rstrip(), QUOTE)]))
             self.blank = None
         self.started = True
         self.out.append(self.palette.render(runs))
