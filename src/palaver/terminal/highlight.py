@@ -8,13 +8,13 @@ which here a model writes. What is known of a language: its comments, strings an
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from palaver.terminal.style import ADDED, COMMENT, KEYWORD, NAME, NUMBER, REMOVED, STRING, Run
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Language:
     """What the highlighter knows: how comments and strings begin and end, and the keywords."""
 
@@ -24,8 +24,6 @@ class Language:
     quotes: tuple[str, ...] = ('"', "'")
     long: tuple[tuple[str, str], ...] = ()  # strings over lines
     nocase: bool = False
-    # built at first use
-    pattern: list[re.Pattern[str]] = field(default_factory=list, compare=False)
 
 
 _C = "break case continue default do else enum for goto if return static struct switch typedef"
@@ -72,90 +70,83 @@ def _words(text: str) -> frozenset[str]:
 _SLASHES = {"line": ("//",), "block": (("/*", "*/"),)}
 _TICKS = (("`", "`"),)
 _TRIPLE = (('"""', '"""'), ("'''", "'''"))
-_FAMILIES: dict[str, tuple[str, Language]] = {
-    "c": (
+_FAMILIES: tuple[tuple[str, Language], ...] = (
+    (
         "c h cpp c++ cc cxx hpp java cs csharp c# objc php scala dart glsl cuda proto groovy",
         Language(_words(_C), **_SLASHES),  # type: ignore[arg-type]
     ),
-    "js": (
+    (
         "js javascript jsx mjs ts typescript tsx json5 jsonc vue svelte",
         Language(_words(_JS), long=_TICKS, **_SLASHES),  # type: ignore[arg-type]
     ),
-    "rust": (
+    (
         "rust rs zig",
         Language(_words(_RUST), quotes=('"',), **_SLASHES),  # type: ignore[arg-type]
     ),
-    "go": ("go golang", Language(_words(_GO), long=_TICKS, **_SLASHES)),  # type: ignore[arg-type]
-    "swift": (
+    ("go golang", Language(_words(_GO), long=_TICKS, **_SLASHES)),  # type: ignore[arg-type]
+    (
         "swift kotlin kt kts",
         Language(_words(_SWIFT), quotes=('"',), long=_TRIPLE[:1], **_SLASHES),  # type: ignore[arg-type]
     ),
-    "python": (
+    (
         "python py python3 py3 pyi ipython starlark bazel mojo",
         Language(_words(_PY), line=("#",), long=_TRIPLE),
     ),
-    "shell": (
+    (
         "sh bash zsh fish shell console shell-session ksh powershell ps1 dockerfile docker make"
         " makefile nginx",
         Language(_words(_SH), line=("#",)),
     ),
-    "data": (
+    (
         "yaml yml toml ini cfg conf properties env dotenv hcl tf terraform json jsonl ndjson",
         Language(_words("true false null yes no on off"), line=("#", ";"), long=_TRIPLE),
     ),
-    "ruby": (
+    (
         "ruby rb elixir ex exs perl pl r julia jl crystal nim",
         Language(_words(_RUBY), line=("#",)),
     ),
-    "sql": (
+    (
         "sql sqlite postgresql postgres mysql plsql tsql",
         Language(_words(_SQL), line=("--",), block=(("/*", "*/"),), nocase=True),
     ),
-    "lua": ("lua", Language(_words(_RUBY), line=("--",), block=(("--[[", "]]"),))),
-    "haskell": (
+    ("lua", Language(_words(_RUBY), line=("--",), block=(("--[[", "]]"),))),
+    (
         "haskell hs elm purescript ocaml fsharp",
         Language(_words(_HS), line=("--",), block=(("{-", "-}"), ("(*", "*)")), quotes=('"',)),
     ),
-    "css": ("css scss sass less", Language(_words("important"), block=(("/*", "*/"),))),
-    "lisp": (
+    ("css scss sass less", Language(_words("important"), block=(("/*", "*/"),))),
+    (
         "lisp clojure clj scheme elisp emacs-lisp racket asm nasm",
         Language(_words("def defn defun let lambda if cond fn do"), line=(";",), quotes=('"',)),
     ),
-    "markup": ("html xml svg xhtml htm jinja", Language(block=(("<!--", "-->"),))),
-    "tex": ("tex latex bibtex matlab octave erlang prolog", Language(line=("%",), quotes=('"',))),
-}
+    ("html xml svg xhtml htm jinja", Language(block=(("<!--", "-->"),))),
+    ("tex latex bibtex matlab octave erlang prolog", Language(line=("%",), quotes=('"',))),
+)
 
 
 @cache
-def _language(name: str) -> Language | None:
-    for names, language in _FAMILIES.values():
-        if name in names.split():
-            return language
-    return None
+def _languages() -> dict[str, Language]:
+    return {name: language for names, language in _FAMILIES for name in names.split()}
 
 
+@cache
 def _pattern(language: Language) -> re.Pattern[str]:
     """Build the regular expression that finds the next token; each branch is linear."""
-    if not language.pattern:
-        opens = [opener for opener, _ in (*language.block, *language.long)]
-        opens.sort(key=len, reverse=True)
-        branches = [f"(?P<open>{'|'.join(map(re.escape, opens))})"] if opens else []
-        if language.line:
-            # `#` and `;` begin a comment only after a blank: `${#a}`, `a;b`, `#fff`.
-            starts = [
-                rf"(?:(?<=\s)|^){re.escape(s)}" if s in "#;" else re.escape(s)
-                for s in language.line
-            ]
-            branches.append(f"(?P<comment>(?:{'|'.join(starts)}).*)")
-        for i, quote in enumerate(language.quotes):
-            start = "(?<![A-Za-z0-9])" if quote == "'" else ""  # not the one of `don't`
-            branches.append(
-                rf"(?P<string{i}>{start}{quote}(?:[^{quote}\\]++|\\.)*+(?:{quote}|\\?\Z))"
-            )
-        branches.append(r"(?P<word>[A-Za-z_][A-Za-z0-9_]*+)")
-        branches.append(r"(?P<number>(?:0[xXbBoO][0-9a-fA-F_]++|[0-9][0-9_]*+(?:\.[0-9]++)?))")
-        language.pattern.append(re.compile("|".join(branches)))
-    return language.pattern[0]
+    opens = [opener for opener, _ in (*language.block, *language.long)]
+    opens.sort(key=len, reverse=True)
+    branches = [f"(?P<open>{'|'.join(map(re.escape, opens))})"] if opens else []
+    if language.line:
+        # `#` and `;` begin a comment only after a blank: `${#a}`, `a;b`, `#fff`.
+        starts = [
+            rf"(?:(?<=\s)|^){re.escape(s)}" if s in "#;" else re.escape(s) for s in language.line
+        ]
+        branches.append(f"(?P<comment>(?:{'|'.join(starts)}).*)")
+    for i, quote in enumerate(language.quotes):
+        start = "(?<![A-Za-z0-9])" if quote == "'" else ""  # not the one of `don't`
+        branches.append(rf"(?P<string{i}>{start}{quote}(?:[^{quote}\\]++|\\.)*+(?:{quote}|\\?\Z))")
+    branches.append(r"(?P<word>[A-Za-z_][A-Za-z0-9_]*+)")
+    branches.append(r"(?P<number>(?:0[xXbBoO][0-9a-fA-F_]++|[0-9][0-9_]*+(?:\.[0-9]++)?))")
+    return re.compile("|".join(branches))
 
 
 class Highlighter:
@@ -173,7 +164,7 @@ class Highlighter:
         if self.name in ("diff", "patch"):
             style = {"+": ADDED, "-": REMOVED, "@": NAME}.get(text[:1], 0)
             return [(text, style)]
-        language = _language(self.name)
+        language = _languages().get(self.name)
         if language is None:
             return [(text, 0)]
         runs: list[Run] = []
