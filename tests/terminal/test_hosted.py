@@ -13,6 +13,7 @@ import pytest
 from tests.support.terminal import Terminal
 
 NANO = Path(__file__).parents[1] / "data" / "palaver-nano"
+LOADING = 120.0  # seconds; torch takes a while to import, longer on a busy machine
 TOOLS = ("--tools", "python,read_file,list_files", "--context", "1024")
 
 
@@ -41,7 +42,7 @@ def reads(terminal: Terminal) -> list[str]:
 
 def test_tools_undo_and_a_killed_engine(place, tmp_path):
     with Terminal(tmp_path / "h", "-e", "transformers", *TOOLS, model=NANO) as terminal:
-        terminal.ready()
+        terminal.wait("next:", LOADING)
         assert "on transformers, context 1024" in terminal.text()
         terminal.line("Read a.txt and list src.")
         terminal.wait("a.txt says alpha; src holds main.py.")
@@ -52,7 +53,8 @@ def test_tools_undo_and_a_killed_engine(place, tmp_path):
         os.kill(engine(terminal), signal.SIGKILL)
         terminal.wait("the engine ended; a turn starts it")
         terminal.line("Read a.txt and list src.")
-        terminal.wait(lambda: terminal.text().count("a.txt says alpha; src holds main.py.") == 2)
+        said = "a.txt says alpha; src holds main.py."
+        terminal.wait(lambda: terminal.text().count(said) == 2, LOADING)
         terminal.wait(lambda: len(reads(terminal)) == 2)
         terminal.line("/quit")
         assert terminal.ended() == 0
