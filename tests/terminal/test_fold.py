@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.support.terminal import Terminal
 
 from palaver.terminal import command, width
-from palaver.terminal.fold import folded, folded_table
+from palaver.terminal.fold import beginning, folded, folded_table
 
 
 def test_the_last_column_goes_on_below_itself():
@@ -68,3 +68,18 @@ def test_help_breaks_no_word(tmp_path, columns, flags):
         terminal.wait(lambda: "no command /nonsense" in " ".join(terminal.text().split()))
         terminal.send("\x04")
         assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("one\n two", "one two"),
+        ("12345678", "12345678"),
+        ("123456789", "1234567…"),
+        ("日本語", "日本語"),
+        ("日本語日本語", "日本語…"),
+        ("\x1b[2J", "\\x1b[2J"),
+    ],
+)
+def test_the_beginning_of_a_text_takes_one_row(text, shown):
+    assert beginning(text, 8) == shown

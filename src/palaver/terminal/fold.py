@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 from palaver.terminal import width
+from palaver.terminal.escape import visible
 from palaver.terminal.wrap import Wrapper
 
 _COLUMNS = re.compile(r"(.*[^\s.!?] {2,})(?=\S)")  # all of a line but its last column
 _GAP = re.compile(r"(?<=\S) {2,}")
 _INDENT = re.compile(r" *")
 _STEP = "    "
+_LONGEST = 400  # characters of a text of which only the beginning is shown
 
 
 def folded(text: str, columns: int, first: str = "", rest: str = "") -> str:
@@ -31,6 +33,15 @@ def folded_table(text: str, columns: int) -> str:
     columns move together, or the last one stands below the others.
     """
     return "\n".join(row for line in text.split("\n") for row in _line(line, columns))
+
+
+def beginning(text: str, columns: int) -> str:
+    """Return what of an untrusted text goes into one row of `columns` cells, safe to show."""
+    line = visible(" ".join(text[:_LONGEST].split()), newlines=False)
+    if width.most(line) <= columns:
+        return line
+    kept = line[: width.split(line, columns - 1)]
+    return (kept if width.most(kept) < columns else "") + "…"
 
 
 def _line(line: str, columns: int) -> list[str]:

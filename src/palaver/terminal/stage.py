@@ -262,15 +262,14 @@ class Stage:
         return self._drawn[1]
 
     def _rows(self) -> list[str]:
-        columns = self._columns()
         rows = self._dimmed(self._head).split("\n") if self._head else []
         if self._answering and self._view:
             rows += self._view.tail()
         if self._accepted is not None:
-            rows.append(self._styled("2", _short(PROMPT + self._accepted, columns)))
+            rows.append(self._short(PROMPT + self._accepted))
         for queued in self._app.queue:
             label = PROMPT if queued.shown else "queued: "
-            rows.append(self._styled("2", _short(label + queued.text, columns)))
+            rows.append(self._short(label + queued.text))
         room = self._app.room()
         return rows[-room:] if room else []
 
@@ -326,6 +325,11 @@ class Stage:
                 timer.cancel()
         self._later = self._clock = None
 
+    def _short(self, text: str) -> str:
+        from palaver.terminal.fold import beginning
+
+        return self._styled("2", beginning(text, self._columns()))
+
     def _dimmed(self, text: str) -> str:
         return self._styled("2", self._folded(text))
 
@@ -344,11 +348,3 @@ class Stage:
         if not self.color:
             return text
         return "\n".join(f"\x1b[{code}m{line}\x1b[0m" for line in text.split("\n"))
-
-
-def _short(text: str, columns: int) -> str:
-    """Return a line's beginning, safe to show, cut where it would wrap."""
-    from palaver.terminal.escape import visible
-
-    line = visible(" ".join(text[:400].split()), newlines=False)
-    return line if len(line) <= columns else line[: columns - 1] + "…"
