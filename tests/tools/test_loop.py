@@ -116,11 +116,11 @@ def test_leaving_the_loop_of_a_chatbot_ends_its_tool(place, monkeypatch):
     monkeypatch.setenv("PALAVER_TEMPERATURE", "0")
     slow = Slow()
     with Chatbot(tools=[slow], threads=1) as bot:
-        asking = threading.Thread(target=bot.user_turn, args=("read notes.txt",))
+        asking = threading.Thread(target=bot.user_turn, args=("read notes.txt",), daemon=True)
         asking.start()
         assert slow.begun.wait(60)
         assert bot.state == "awaiting tool"
-        bot._loop.call_soon_threadsafe(bot._halt)
+        bot._loop.call(bot._halt)
         asking.join(60)
         assert slow.ended.is_set()
         assert bot.state == "idle"
