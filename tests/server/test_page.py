@@ -157,6 +157,12 @@ def test_stop_continue_retry_edit_and_undo(page, server):
     page.wait_for_selector(".answer .meta span")
     idle(page)
     assert page.locator(".said").count() == 1
+    page.locator(".said nav:has-text('2/2')").wait_for()
+    page.get_by_role("button", name="The version before").first.click()
+    page.wait_for_selector(".said:has-text('What are you?')")
+    page.locator(".answer nav:has-text('3/3')").wait_for()  # cut off, whole, and once more
+    page.get_by_role("button", name="The next version").first.click()
+    page.wait_for_selector(".said:has-text('Who made you?')")
     page.get_by_role("button", name="Take the last turn back").click()
     page.wait_for_selector(".said", state="detached")
     page.get_by_role("button", name="Bring back what was taken back").click()

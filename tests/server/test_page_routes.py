@@ -222,6 +222,15 @@ def test_edit_retry_undo_and_redo_move_in_the_tree(server):
     again = settled(server, session)
     assert texts(again) == texts(state)
     assert tip(again) != tip(state)
+    first, second = again["rows"][-1]["variants"]
+    assert (first, second) == (tip(state), tip(again))
+    post(server, f"sessions/{session}/go", row=first, tip=second)
+    assert tip(settled(server, session)) == first
+    before = state["rows"][0]["variants"][0]
+    post(server, f"sessions/{session}/go", row=before, tip=first)
+    assert texts(settled(server, session))[0] == "What are you?"
+    post(server, f"sessions/{session}/go", row=second, tip=tip(settled(server, session)))
+    assert tip(settled(server, session)) == second
     post(server, f"sessions/{session}/undo", tip=tip(again))
     assert settled(server, session)["rows"] == []
     post(server, f"sessions/{session}/redo", tip=None)

@@ -227,6 +227,18 @@ class Store:
         with self.db.reading() as connection:
             return tree.children(connection, session, row)
 
+    def variants(self, session: int, tip: int | None) -> dict[int, list[int]]:
+        """Return the messages on the path to `tip` that were said in several ways, with all rows
+        that say them, oldest first."""
+        with self.db.reading() as connection:
+            return tree.variants(connection, session, tip)
+
+    def newest(self, session: int, row: int) -> int:
+        """Return the end of the newest branch below a row. Raises UserError."""
+        with self.db.reading() as connection:
+            tree.check(connection, session, row)
+            return tree.newest(connection, session, row)
+
     # -- an answer under way -------------------------------------------------------------
 
     def journal_append(

@@ -151,6 +151,39 @@ def children(connection: apsw.Connection, session: int, row: int | None) -> list
     return [child for (child,) in rows if belongs(connection, session, child)]
 
 
+def variants(connection: apsw.Connection, session: int, tip: int | None) -> dict[int, list[int]]:
+    """Return the user's and the model's messages on the path to `tip` that have others beside
+    them, each with all that stand there, oldest first."""
+    if tip is None:
+        return {}
+    pairs = fetch(
+        connection,
+        f"{_UP} SELECT up.id, e.id FROM up CROSS JOIN entry AS me ON me.id = up.id "
+        "CROSS JOIN entry AS e ON e.parent = up.parent AND e.kind = me.kind AND e.id <> me.id "
+        "WHERE me.kind IN ('user', 'assistant')",
+        (tip,),
+    )
+    pairs += fetch(
+        connection,
+        f"{_UP} SELECT up.id, e.id FROM up CROSS JOIN entry AS me ON me.id = up.id "
+        "CROSS JOIN entry AS e ON e.session = ?2 AND e.parent IS NULL AND e.kind = me.kind "
+        "AND e.id <> me.id WHERE up.parent IS NULL AND me.kind = 'user'",
+        (tip, session),
+    )
+    found: dict[int, list[int]] = {}
+    for row, other in pairs:
+        if belongs(connection, session, other):
+            found.setdefault(row, [row]).append(other)
+    return {row: sorted(rows) for row, rows in found.items()}
+
+
+def newest(connection: apsw.Connection, session: int, row: int) -> int:
+    """Return the end of the newest branch below `row`."""
+    while below := children(connection, session, row):
+        row = below[-1]
+    return row
+
+
 def move(connection: apsw.Connection, session: int, tip: int | None) -> None:
     """Let a session stand elsewhere and note from where it left."""
     connection.execute(

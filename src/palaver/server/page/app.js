@@ -19,6 +19,7 @@ const log = new Log(root, {
   retry: () => act("retry"),
   carryOn: () => act("continue"),
   edit: (row, text) => edit(row, text),
+  go: (row) => tried(post(`sessions/${state.id}/go`, { row, tip: log.tip })),
 });
 const consent = new Consent(
   (digest, what) => tried(post(`sessions/${state.id}/answer`, { digest, ...what })),

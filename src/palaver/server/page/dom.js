@@ -18,7 +18,9 @@ const ICONS = {
   settings: "M4 8h9M17 8h3M15 6v4M4 16h3M11 16h9M9 14v4",
   remove: "M5 7h14M10 7V5h4v2M7 7l1 12h8l1-12",
   fork: "M7 5v6a4 4 0 0 0 4 4h6M14 11l4 4-4 4",
-  go: "M8 5l8 7-8 7z",
+  on: "M8 5l8 7-8 7z",
+  back: "M14 7l-5 5 5 5",
+  go: "M10 7l5 5-5 5",
   close: "M6 6l12 12M18 6L6 18",
 };
 

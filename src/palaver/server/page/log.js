@@ -8,7 +8,7 @@ import { exact } from "./escape.js";
 const NOTICES = { note: "Note", info: "", exec: "Your command printed", cleared: "" };
 
 export class Log {
-  // `acts` are the functions retry(), carryOn(), edit(row).
+  // `acts` are the functions retry(), carryOn(), edit(row, text), go(row).
   constructor(root, acts) {
     this.root = root;
     this.acts = acts;
@@ -41,12 +41,22 @@ export class Log {
   // Shows a session anew; what stands there already stays, so that nothing jumps.
   reset(rows) {
     const other = this.rows.findIndex((row, i) => rows[i]?.id !== row.id);
-    if (this.rows.length && other === -1) {
-      for (const row of rows.slice(this.rows.length)) this.row(row);
-      return;
+    if (!this.rows.length || other !== -1) this.clear();
+    for (const row of rows.slice(this.rows.length)) this.row(row);
+    this.variants(rows);
+  }
+
+  // Offers to go to what was said in the place of a message: edited, or answered again.
+  variants(rows) {
+    for (const nav of this.root.querySelectorAll("nav")) nav.remove();
+    for (const { id, variants } of rows) {
+      if (!variants?.length) continue;
+      const now = variants.indexOf(id);
+      const step = (label, name, by) => button(label, name, () => this.acts.go(variants[now + by]), { disabled: !variants[now + by] });
+      const words = el("span", {}, `${now + 1}/${variants.length}`);
+      const nav = el("nav", { "aria-label": "Other versions" }, step("The version before", "back", -1), words, step("The next version", "go", 1));
+      this.root.querySelector(`article[data-row="${Number(id)}"] > footer`)?.prepend(nav);
     }
-    this.clear();
-    for (const row of rows) this.row(row);
   }
 
   row(row) {
@@ -162,7 +172,7 @@ export class Log {
     const acts = [];
     const { retry, carryOn } = this.acts;
     if (free && this.newest && step !== "unanswered") {
-      if (step === "cut off" || step === "stopped" || step === "open") acts.push(["Go on with the answer", "go", carryOn]);
+      if (step === "cut off" || step === "stopped" || step === "open") acts.push(["Go on with the answer", "on", carryOn]);
       acts.push(["Ask for another answer", "retry", retry]);
     }
     for (const node of this.root.querySelectorAll(".answer.last")) node.classList.remove("last");

@@ -213,11 +213,15 @@ class Chat:
                 known = await self._store.run(Store.session, self.session)
         if turn:
             rows = turn.rows()
+        tip = rows[-1].id if rows else None
+        variants = await self._store.run(Store.variants, self.session, tip)
+        if turn:  # from here on nothing is waited for: rows and events fit together
+            rows = turn.rows()
         asked = turn.question if turn else None
         state = {
             "type": "session",
             **told.session(known),
-            "rows": [told.row(row) for row in rows],
+            "rows": [told.row(row, variants.get(row.id, ())) for row in rows],
             "busy": self.turn is not None,
             "blocked": blocked,
             "step": told.step(rows),

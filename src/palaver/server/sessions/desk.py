@@ -187,6 +187,16 @@ class Desk:
 
         await (await self.chat(session)).change(tip, do)
 
+    async def go(self, session: int, tip: int | None, row: int) -> None:
+        """Stand on the newest branch in which a message was said as in `row`."""
+        store = await self.store()
+
+        async def do(conversation: Conversation) -> list[str]:
+            await conversation.go_to(await store.run(Store.newest, session, row))
+            return []
+
+        await (await self.chat(session)).change(tip, do)
+
     # -- sessions ------------------------------------------------------------------------
 
     async def title(self, session: int, title: str) -> None:

@@ -49,6 +49,13 @@ class Say(Turn, kw_only=True):
     row: int = 0
 
 
+class Go(Struct):
+    """Goes from `tip` to the branch that `row` is in."""
+
+    row: int
+    tip: int | None = None
+
+
 class Reply(Struct):
     """The answer to the question that `digest` names."""
 
@@ -189,6 +196,11 @@ async def _redo(request: Request) -> None:
     await desk.redo(_session(request), turn.tip)
 
 
+async def _go(request: Request) -> None:
+    desk, wanted = await _open(request, Go)
+    await desk.go(_session(request), wanted.tip, wanted.row)
+
+
 async def _stop(request: Request) -> None:
     desk, _ = await _open(request, Nothing)
     await (await desk.chat(_session(request))).stop()
@@ -228,6 +240,7 @@ ROUTES = [
     _route(f"{_ONE}/continue", _carry_on),
     _route(f"{_ONE}/undo", _undo),
     _route(f"{_ONE}/redo", _redo),
+    _route(f"{_ONE}/go", _go),
     _route(f"{_ONE}/stop", _stop),
     _route(f"{_ONE}/answer", _answer),
     _route(f"{_ONE}/title", _title),

@@ -14,8 +14,11 @@ from palaver.core.messages import Message, ToolResult
 from palaver.sessions.listing import Session
 
 
-def row(one: Row) -> dict[str, Any]:
-    """Return an entry and where it stands, without what only files or models need."""
+def row(one: Row, variants: Sequence[int] = ()) -> dict[str, Any]:
+    """Return an entry and where it stands, without what only files or models need.
+
+    `variants` are the rows that say the same in other ways, this one among them.
+    """
     entry = one.entry
     if isinstance(entry, CallStarted):
         entry = msgspec.structs.replace(entry, changes=())
@@ -25,7 +28,7 @@ def row(one: Row) -> dict[str, Any]:
             for part in entry.parts
         )
         entry = msgspec.structs.replace(entry, parts=parts)
-    made: dict[str, Any] = {"id": one.id, "at": one.at, "entry": entry}
+    made: dict[str, Any] = {"id": one.id, "at": one.at, "entry": entry, "variants": variants}
     if one.generation:
         made["generation"] = {"model": one.generation.model, "timings": one.generation.timings}
     return made
