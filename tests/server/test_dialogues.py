@@ -94,6 +94,7 @@ def test_thinking_in_responses(client):
     thought, spoke = made.output
     assert "easy" in thought.content[0].text
     assert spoke.content[0].text.strip() == "The answer is 4."
+    assert 3 < made.usage.output_tokens_details.reasoning_tokens < made.usage.output_tokens
     events = list(
         client.responses.create(
             model="palaver-nano", input="What is 2 + 2?", store=False, stream=True

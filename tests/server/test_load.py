@@ -182,6 +182,23 @@ def test_a_model_that_does_not_load_ends_the_server(tmp_path):
         made.close()
 
 
+def test_limits_of_the_owner(tmp_path):
+    limits = ("--timeout", "1", "--max-context", "2", "--context", "4096", "--max-tokens", "4000")
+    with serving(tmp_path, *limits, "--slots", "1", model=tiny()) as made:
+        choice = short(made, **NOISE)["choices"][0]
+        assert choice["finish_reason"] == "length"
+        assert choice["text"]
+        count = {}
+        for turns in (1, 2, 9):
+            talk = [{"role": "system", "content": "Be brief."}]
+            talk += [
+                {"role": "user", "content": "x"},
+                {"role": "assistant", "content": "y"},
+            ] * turns
+            count[turns] = made.post("/tokenize", messages=talk)["count"]
+        assert count[1] == count[2] == count[9]
+
+
 def test_the_end_lets_answers_end(tmp_path):
     made = Serving(tmp_path, "--drain", "30", "--context", "4096", "--slots", "1", model=tiny())
     try:

@@ -105,8 +105,7 @@ class Chat:
                     if isinstance(event, MessageDone):
                         answers.append(event)
         if self._given.usage_wanted:
-            usage = said.usage([said.timings(done) for done in answers])
-            yield self._head | {"choices": [], "usage": usage}
+            yield self._head | {"choices": [], "usage": await self._usage(answers)}
 
     async def whole(self) -> object:
         """Return the whole answer. Raises ApiError."""
@@ -128,9 +127,12 @@ class Chat:
                     "finish_reason": said.finish_reason(message),
                 }
             )
-        usage = said.usage([said.timings(done) for done in answers])
         kind = {"object": "chat.completion"}
-        return self._head | kind | {"choices": choices, "usage": usage}
+        return self._head | kind | {"choices": choices, "usage": await self._usage(answers)}
+
+    async def _usage(self, answers: list[MessageDone]) -> dict[str, Any]:
+        thought = sum([await self._service.thought(done.message) for done in answers])
+        return said.usage([said.timings(done) for done in answers], thought)
 
     def _choice(self, number: int, ids: calls.CallIds) -> AsyncGenerator[Event]:
         sampling = asked.another_seed(self._wanted.sampling, number)

@@ -63,14 +63,19 @@ async def retrieve(request: Request) -> Response:
         "tool_choice": "auto",
         "tools": [],
     }
-    return json_response(about | _result(row.entry, row.generation, items(row.entry)))
+    result = await _result(service, row.entry, row.generation, items(row.entry))
+    return json_response(about | result)
 
 
-def _result(
-    message: Message, generation: Generation | None, output: list[dict[str, Any]]
+async def _result(
+    service: Service,
+    message: Message,
+    generation: Generation | None,
+    output: list[dict[str, Any]],
 ) -> dict[str, Any]:
     cut = message.stop == "length"
-    cost = said.usage([generation.timings] if generation else [])
+    timings = [generation.timings] if generation else []
+    cost = said.usage(timings, await service.thought(message))
     return {
         "status": "incomplete" if cut else "completed",
         "error": None,
@@ -83,7 +88,7 @@ def _result(
                 "cache_write_tokens": 0,
             },
             "output_tokens": cost["completion_tokens"],
-            "output_tokens_details": {"reasoning_tokens": 0},
+            "output_tokens_details": cost["completion_tokens_details"],
             "total_tokens": cost["total_tokens"],
         },
     }
@@ -152,7 +157,8 @@ class Answer:
             async for event in events:
                 done = event if isinstance(event, MessageDone) else done
         assert done
-        return self._about() | _result(done.message, done.generation, items(done.message))
+        told = done.message, done.generation, items(done.message)
+        return self._about() | await _result(self._service, *told)
 
     async def events(self) -> AsyncGenerator[dict[str, Any]]:
         """Yield the events of a stream, numbered. Raises ApiError before the first."""
@@ -185,8 +191,8 @@ class Answer:
                         status = "incomplete" if cut else "completed"
                         for made in stream.close(status):
                             yield made
-                        result = _result(event.message, event.generation, stream.done)
-                        response = self._about() | result
+                        told = event.message, event.generation, stream.done
+                        response = self._about() | await _result(self._service, *told)
                         yield {"type": f"response.{status}", "response": response}
         except ApiError as error:
             if not begun:

@@ -45,8 +45,11 @@ def timings(done: MessageDone) -> Timings:
     return done.generation.timings if done.generation else Timings()
 
 
-def usage(answers: Sequence[Timings]) -> dict[str, Any]:
-    """Return what answers to one prompt cost, in tokens. The prompt counts once."""
+def usage(answers: Sequence[Timings], thought: int = 0) -> dict[str, Any]:
+    """Return what answers to one prompt cost, in tokens. The prompt counts once.
+
+    `thought` tokens of them are reasoning.
+    """
     first = answers[0] if answers else Timings()
     prompt = first.reused + first.prefilled
     said = sum(answer.decoded for answer in answers)
@@ -55,6 +58,7 @@ def usage(answers: Sequence[Timings]) -> dict[str, Any]:
         "completion_tokens": said,
         "total_tokens": prompt + said,
         "prompt_tokens_details": {"cached_tokens": first.reused},
+        "completion_tokens_details": {"reasoning_tokens": thought},
     }
 
 

@@ -203,6 +203,16 @@ class Service:
                 raise as_api_error(error) from error
             raise ApiError(f"{param}: the model has no token of such an id", param=param) from error
 
+    async def thought(self, message: Message) -> int:
+        """Count the tokens that an answer's reasoning takes. Raises ApiError."""
+        if not message.reasoning:
+            return 0
+        tokenizer = (await self.alive()).engine.tokenizer
+        try:
+            return len(await tokenizer.encode(message.reasoning, special=False))
+        except EngineError as error:
+            raise as_api_error(error) from error
+
     async def go_on(
         self, client: str, prompt: Prompt, sampling: Sampling, parser: Parser
     ) -> AsyncGenerator[Event]:
