@@ -196,6 +196,13 @@ def test_generate_completes_raw_text(env):
     assert run(env, "generate", "", "--max-tokens", "1").returncode in (0, 2)
 
 
+@pytest.mark.parametrize("command", ["ask", "generate"])
+def test_what_is_piped_and_no_text_is_said(env, command):
+    done = subprocess.run([PALAVER, command], input=b"ab\xff", capture_output=True, env=env)
+    assert done.returncode == 2
+    assert done.stderr == b"palaver: what was piped is not UTF-8 text (byte 3)\n"
+
+
 def test_doctor_finds_all_in_order(env):
     done = run(env, "doctor")
     assert "palaver-tiny loads in" in done.stdout

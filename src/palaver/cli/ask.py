@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import click
 
 from palaver.cli._options import ENGINE, flags, given, load_settings
+from palaver.cli._piped import read_piped
 from palaver.cli.flags import SAMPLING
 from palaver.core.errors import UserError
 
@@ -39,7 +39,7 @@ def ask(text: tuple[str, ...], **values: Any) -> int:
     What comes through a pipe stands, fenced, before TEXT. Exit code 0: answered; 1: the model or
     its engine failed; 2: wrong usage; 130: interrupted.
     """
-    question = compose(" ".join(text), _piped())
+    question = compose(" ".join(text), read_piped())
     schema = _schema(values.pop("schema"))
     settings = load_settings({**values, "tools": values["tools"] or "off"})
     chosen = given(values)
@@ -61,16 +61,6 @@ def compose(text: str, piped: str) -> str:
     fence = "`" * max(3, longest + 1)
     fenced = f"{fence}\n{piped.rstrip(chr(10))}\n{fence}"
     return f"{fenced}\n\n{text}" if text.strip() else fenced
-
-
-def _piped() -> str:
-    if sys.stdin is None or sys.stdin.isatty():
-        return ""
-    data = sys.stdin.buffer.read()
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise UserError(f"what was piped is not UTF-8 text (byte {error.start})") from None
 
 
 def _schema(name: str | None) -> str | None:

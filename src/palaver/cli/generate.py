@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from palaver.cli._options import ENGINE, flags, load_settings
+from palaver.cli._piped import read_piped
 from palaver.cli.flags import SAMPLING
 from palaver.core.errors import UserError
 
@@ -28,7 +29,7 @@ def generate(prompt: str | None, logprobs: int | None, special: bool, **values: 
     if prompt is None:
         if sys.stdin.isatty():
             raise UserError("there is no prompt", fix='say it: palaver generate "Once upon"')
-        prompt = sys.stdin.read()
+        prompt = read_piped()
     return asyncio.run(_generate(prompt, logprobs, special, load_settings(values)))
 
 
