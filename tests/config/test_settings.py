@@ -103,6 +103,24 @@ def test_set_keeps_comments_and_refuses_what_is_wrong():
     assert settings.config_file().read_text().count("kv_type") == 0
 
 
+def test_set_writes_utf_8_whatever_the_locale_has(monkeypatch):
+    write("# größer\ntop_k = 3\n")
+    for name, value in (("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")):
+        monkeypatch.setenv(name, value)
+    assert palaver("config", "set", "top_k", "4").returncode == 0
+    assert settings.config_file().read_text(encoding="utf-8") == "# größer\ntop_k = 4\n"
+
+
+def test_a_broken_editor_is_said(monkeypatch):
+    monkeypatch.delenv("VISUAL", raising=False)
+    for command in ("vi '", "/nowhere/vi"):
+        monkeypatch.setenv("EDITOR", command)
+        done = palaver("config", "edit")
+        assert done.returncode == 2
+        assert "set EDITOR" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
 def test_show_masks_secrets():
     write('hub_token = "hf_secret"\n')
     shown = palaver("config", "show")

@@ -86,8 +86,8 @@ def _replace(file: Path, name: str, value: Any) -> None:
         document[name] = value
         settings.Settings(**{name: value})
     temporary = file.with_suffix(".new")
-    with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:  # noqa: PTH123 - the mode is set at the opening
-        out.write(tomlkit.dumps(document))
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+        out.write(tomlkit.dumps(document).encode())
         out.flush()
         os.fsync(out.fileno())
     temporary.replace(file)
@@ -100,10 +100,14 @@ def edit() -> None:
 
     file = settings.config_file()
     try:
+        editor = shlex.split(environment.editor())
+    except ValueError as error:
+        raise UserError(f"the editor's command is broken: {error}", fix="set EDITOR") from None
+    try:
         if not file.exists():
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             file.touch(mode=0o600)
-        subprocess.run([*shlex.split(environment.editor()), str(file)], check=False)
+        subprocess.run([*editor, str(file)], check=False)
     except OSError as error:
         raise UserError(
             f"the editor can't be started: {error.strerror}", fix="set EDITOR"
