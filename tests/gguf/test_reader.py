@@ -86,6 +86,7 @@ def test_fingerprint_follows_the_content_and_is_remembered(tmp_path: Path) -> No
     assert read(copy).fingerprint(cache) == first
     (cache / "fingerprints.json").write_text("{")
     assert read(path).fingerprint(cache) == first
+    assert read(path).fingerprint(copy) == first  # no folder: nothing can be kept there
 
 
 def _tar(path: Path) -> None:

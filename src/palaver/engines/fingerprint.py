@@ -59,4 +59,5 @@ def _keep(file: Path, known: dict[str, str]) -> None:
         temporary.write_bytes(msgspec.json.encode(known))
         temporary.replace(file)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
