@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 import pytest
@@ -54,6 +55,13 @@ def test_a_span_is_found_where_later_messages_change_an_earlier_one() -> None:
         "<|im_start|>user\nc<|im_end|>\n",
         "<|im_start|>assistant\nd<|im_end|>\n",
     ]
+
+
+def test_longer_tokens_are_found_before_the_shorter_ones_within_them() -> None:
+    tokens = ControlTokens([*string.ascii_letters, *(letter + "." for letter in "abcdefgh")])
+    assert list(tokens.find("a.b.!cd")) == [(0, 2), (0, 1), (2, 4), (2, 3), (5, 6), (6, 7)]
+    text = "a.b.c.d.e.f.g.h."
+    assert list(tokens.find(text)) == [(at, at + n) for at in range(0, 16, 2) for n in (2, 1)]
 
 
 def test_a_folded_system_message_has_its_own_span() -> None:

@@ -28,7 +28,7 @@ class ControlTokens:
         """Yield the range of every occurrence: by start, at one start the longest first."""
         for found in self._first.finditer(text):
             at = found.start()
-            for head in {text[at : at + 2], text[at]}:
+            for head in dict.fromkeys((text[at : at + 2], text[at])):
                 for size in self._sizes.get(head, ()):
                     if text[at : at + size] in self.texts:
                         yield at, at + size
