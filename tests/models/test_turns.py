@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from contextlib import aclosing
 
 import pytest
 from tests.support.engines import pid
@@ -12,6 +13,7 @@ from tests.support.gguf import make_tiny
 from tests.support.talk import LONG, Talk, loaded
 
 from palaver.core.errors import EngineError, UserError
+from palaver.core.events import Raw
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.messages import assistant, user
@@ -256,6 +258,23 @@ def test_a_cancel_before_the_engine_was_asked_is_kept(tmp_path):
             assert [e async for e in answer] == []
             made = await talk.answer()  # the next one is not cancelled by it
             assert made.timings.decoded > 1
+
+    asyncio.run(run())
+
+
+def test_the_cache_knows_of_an_answer_that_was_left_at_its_end(tmp_path):
+    async def run() -> None:
+        async with loaded(tmp_path) as model:
+            model.raw = True
+            row = Talk(model).add(user(LONG))
+            prompt = await model.prompt([row], ())
+            asked = Sampling(max_tokens=8, temperature=0.0, grammar='root ::= "ab"')
+            async with aclosing(model.respond([row], (), asked)) as answer:
+                async for event in answer:
+                    if event == Raw("<|im_end|>"):
+                        break
+            assert model.cache.held == list(prompt.ids)
+            assert model.cache.reusable([*prompt.ids, 0]).tokens == len(prompt.ids)
 
     asyncio.run(run())
 

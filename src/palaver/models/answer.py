@@ -61,23 +61,18 @@ class Answer:
         ids = ReplyIds()
         failure: EngineError | None = None
         try:
-            async with aclosing(self._generate(ids)) as events:
-                async for event in events:
-                    yield event
-        except EngineError as error:
-            failure = error
-        except BaseException:
+            try:
+                async with aclosing(self._generate(ids)) as events:
+                    async for event in events:
+                        yield event
+            except EngineError as error:
+                failure = error
+            for event in await self._rest():
+                yield event
+            sampled, failure = await self._sampled(ids, failure)
+        except BaseException:  # left before its end
             self._broken_off()
             raise
-        ended = await self._ended()
-        if ended and self.show_raw:
-            yield Raw(ended)
-        rest = list(self.parser.feed(ended)) if ended in self.ends else []
-        rest += self.parser.finish()
-        self.parts.add(rest)
-        for event in rest:
-            yield event
-        sampled, failure = await self._sampled(ids, failure)
         generation = await self._generation(sampled, alive=failure is None)
         yield MessageDone(self.parts.message(self._stop), generation)
         if failure:
@@ -126,6 +121,14 @@ class Answer:
         events = self.parser.feed(token.text)
         self.parts.add(events)
         return list(events)
+
+    async def _rest(self) -> list[Event]:
+        """Return what follows the last token: how it ended, and what the parser held back."""
+        ended = await self._ended()
+        rest = list(self.parser.feed(ended)) if ended in self.ends else []
+        rest += self.parser.finish()
+        self.parts.add(rest)
+        return [Raw(ended), *rest] if ended and self.show_raw else list(rest)
 
     async def _ended(self) -> str:
         """Return the token that ended the reply, for a parser or a reader who wants to see it."""
