@@ -22,7 +22,7 @@ NOISE = {"prompt": "once upon a time", "max_tokens": 20_000}  # the random model
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    args = ("--context", "4096", "--slots", "2", "--queue", "3", "--drain", "1")
+    args = ("--context", "16384", "--slots", "2", "--queue", "3", "--drain", "1")
     with serving(tmp_path_factory.mktemp("home"), *args, model=tiny()) as made:
         yield made
 
@@ -222,7 +222,7 @@ def test_the_end_lets_who_waits_be_answered(tmp_path):
         with stream(made, prompt="x", max_tokens=500) as running:
             asking = threading.Thread(target=lambda: waiting.append(short(made, n=2)))
             asking.start()
-            until(lambda: gauge(made, "requests_waiting") == 1)
+            until(lambda: waiting or gauge(made, "requests_waiting") == 1)
             made.process.send_signal(signal.SIGTERM)
             assert b"data: [DONE]" in running.read()
             asking.join()

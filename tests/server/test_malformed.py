@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from tests.server.malformed import GOOD, check, requests
 from tests.server.serving import serving
 
@@ -31,7 +31,7 @@ def test_the_document_names_what_routes_take(server):
 
 
 @given(requests())
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=150, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 def test_malformed_requests_are_refused(server, request_):
     check(server.port, *request_)
     assert server.process.poll() is None
