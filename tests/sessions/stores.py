@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,17 @@ def python(code: str, *args: object, **kwargs) -> subprocess.Popen:
         text=True,
         **kwargs,
     )
+
+
+def spoil(data: bytearray, rng: random.Random) -> None:
+    """Flip bits of a file's bytes, or make ranges of them zero."""
+    for _ in range(rng.choice([1, 1, 3, 50])):
+        place = rng.randrange(len(data))
+        if rng.random() < 0.7:
+            data[place] ^= 1 << rng.randrange(8)
+        else:
+            length = min(rng.randrange(1, 3000), len(data) - place)
+            data[place : place + length] = bytes(length)
 
 
 class CountingFile(apsw.VFSFile):

@@ -12,34 +12,10 @@ import apsw
 import pytest
 
 from palaver.core.errors import StoreError, UserError
-from palaver.core.generation import Generation
-from palaver.core.log import Notice
-from palaver.core.messages import assistant, user
-from palaver.sessions import pages
-from palaver.sessions.salvage import LOST, salvage
+from palaver.core.messages import user
 from palaver.sessions.store import Store
 
-from .stores import python, talk, texts
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "data" / "palaver.db"
-
-
-@pytest.fixture
-def small(path):
-    """A store of two sessions and a fork, closed."""
-    with Store(path) as store:
-        first = store.create_session("first", "/home", "tiny")
-        talk(store, first, [(f"question {i}", f"answer {i} " * 30) for i in range(12)])
-        second = store.create_session("second")
-        asked = store.append(second, None, user("with ids"))
-        made = store.append(second, asked.id, assistant("yes"), Generation("e", "m", added=(1, 2)))
-        store.mark(made.id, "good")
-        fork = store.fork(first)
-        talk(store, fork, [("only in the fork", "indeed " * 3000)])
-    return path
+from .stores import python, spoil, talk, texts
 
 
 @pytest.mark.parametrize(
@@ -190,6 +166,34 @@ def test_a_disk_that_refuses_more(path):
         store.append(1, store.tip(1), user("there is room again"))
 
 
+LONG_LOG = """
+import resource, signal, sys
+from pathlib import Path
+from palaver.core.messages import user
+from palaver.sessions import database
+from palaver.sessions.store import Store
+database.LOG_PAGES = 100
+with Store(Path(sys.argv[1])) as store:
+    session = store.create_session()
+    def say():
+        store.append(session, store.tip(session), user("x" * 20000), durable=False)
+    for _ in range(60):
+        say()
+    store.tidy()
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    size = store.db.path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    for _ in range(10):
+        say()
+    print(len(store.path(session)))
+"""
+
+
+def test_a_log_that_can_not_be_moved_into_the_file_loses_no_entry(path):
+    out, errors = python(LONG_LOG, path).communicate(timeout=60)
+    assert (out, errors) == ("70\n", "")
+
+
 @contextlib.contextmanager
 def small_disk(disk: Path):
     disk.mkdir()
@@ -242,16 +246,6 @@ def test_a_full_disk(tmp_path):
             assert len(store.path(1)) == last + 2
 
 
-def spoil(data: bytearray, rng: random.Random) -> None:
-    for _ in range(rng.choice([1, 1, 3, 50])):
-        place = rng.randrange(len(data))
-        if rng.random() < 0.7:
-            data[place] ^= 1 << rng.randrange(8)
-        else:
-            length = min(rng.randrange(1, 3000), len(data) - place)
-            data[place : place + length] = bytes(length)
-
-
 def use(path: Path) -> None:
     with Store(path) as store:
         for session in store.list_sessions():
@@ -286,106 +280,3 @@ def test_damage_is_a_clear_error_or_none_and_no_text_changes(small, tmp_path):
         except (StoreError, UserError):
             pass
     assert clear > 50
-
-
-def test_salvage_copies_everything_of_a_sound_store(small, tmp_path):
-    with Store(small) as store:
-        before = [
-            [(r.id, r.parent, r.at, r.entry, r.generation) for r in store.path(s)]
-            for s in (1, 2, 3)
-        ]
-        sessions = store.list_sessions()
-        store.journal_append(2, 26, 0, "text", "under way")
-        report = salvage(small, tmp_path / "new" / "palaver.db")  # its log is still in use
-    assert (report.sessions, report.lost, report.doubtful, report.answers) == (3, 0, 0, 1)
-    with Store(tmp_path / "new" / "palaver.db") as store:
-        after = [
-            [(r.id, r.parent, r.at, r.entry, r.generation) for r in store.path(s)]
-            for s in (1, 2, 3)
-        ]
-        assert after == before
-        assert store.list_sessions() == sessions
-        assert [m.kind for m in store.marks([26])[26]] == ["good"]
-        assert store.search("fork")
-        assert store.recover(2).entry.text == "under way"
-        assert store.create_session() == 4
-    with pytest.raises(UserError, match="there already"):
-        salvage(small, tmp_path / "new" / "palaver.db")
-
-
-def test_salvage_needs_neither_header_nor_schema(small, tmp_path):
-    data = bytearray(small.read_bytes())
-    data[:4096] = bytes(4096)
-    small.write_bytes(data)
-    with pytest.raises(StoreError):
-        Store(small)
-    report = salvage(small, tmp_path / "new.db")
-    assert (report.sessions, report.entries, report.lost) == (3, 28, 0)
-    with Store(tmp_path / "new.db") as store:
-        assert texts(store, 3)[-2:] == ["only in the fork", "indeed " * 3000]
-    assert small.read_bytes() == bytes(data)
-
-
-def test_salvage_puts_a_notice_where_an_entry_is_lost(small, tmp_path):
-    with Store(small) as store:
-        row = store.path(1)[5]
-        with store.db.writing() as connection:
-            connection.execute("UPDATE entry SET body = x'00ff' WHERE id = ?", (row.id,))
-    with Store(small) as store, pytest.raises(StoreError, match=r"entry 6[\s\S]*salvage"):
-        store.path(1)
-    report = salvage(small, tmp_path / "new.db")
-    assert (report.sessions, report.entries, report.lost) == (3, 27, 1)
-    with Store(tmp_path / "new.db") as store:
-        rows = store.path(1)
-        assert rows[0].entry == LOST
-        assert isinstance(rows[0].entry, Notice)
-        assert [r.id for r in rows] == list(range(6, 25))
-
-
-def test_salvage_of_mutated_stores_ends_in_a_store_that_opens(small, tmp_path):
-    good = small.read_bytes()
-    rng = random.Random(5)
-    out = 0
-    for trial in range(80):
-        data = bytearray(good)
-        spoil(data, rng)
-        bad = tmp_path / f"bad{trial}.db"
-        bad.write_bytes(data)
-        new = tmp_path / f"new{trial}.db"
-        try:
-            report = salvage(bad, new)
-        except StoreError:
-            continue
-        out += report.entries
-        with Store(new) as store:
-            for session in store.list_sessions():
-                store.path(session.id)
-    assert out > 80 * 28 * 0.9
-
-
-def test_salvage_of_something_else(tmp_path):
-    other = tmp_path / "other"
-    other.write_bytes(random.Random(1).randbytes(100_000))
-    with pytest.raises(StoreError, match=r"Nothing in .*other can be read"):
-        salvage(other, tmp_path / "new.db")
-    assert not (tmp_path / "new.db").exists()
-    with pytest.raises(StoreError, match="missing"):
-        salvage(tmp_path / "missing", tmp_path / "new.db")
-
-
-def test_pages_agree_with_sqlite(tmp_path):
-    path = tmp_path / "any.db"
-    rng = random.Random(3)
-    odd = (None, 0, 1, -1, 127, -(2**31), 2**47, 2**62, 0.5, "ä" * 2500, "")
-    sizes = (0, 5, 4000, 4061, 4062, 20000)
-    rows = [(i, rng.choice(odd), rng.randbytes(rng.choice(sizes))) for i in range(1, 300)]
-    raw = apsw.Connection(str(path))
-    with contextlib.closing(raw):
-        raw.pragma("journal_mode", "wal")
-        raw.execute("CREATE TABLE t(id INTEGER PRIMARY KEY, a, b)")
-        raw.executemany("INSERT INTO t VALUES(?,?,?)", rows[:150])
-        raw.wal_checkpoint()
-        raw.executemany("INSERT INTO t VALUES(?,?,?)", rows[150:])
-        found = pages.Pages(path)
-        table = {rowid: columns for kind, rowid, columns in found.rows() if len(columns) == 3}
-    assert table == {i: [None, a, b] for i, a, b in rows}

@@ -189,6 +189,11 @@ ROW = '{"id": 1, "parent": null, "entry": {"type": "notice", "kind": "note", "te
         (f'{META}\n{ROW}\n{{"mark": {{"row": 2, "kind": "good"}}}}', "row 2 is named"),
         (f'{META}\n{ROW}\n{{"mark": {{"row": 1, "kind": "meh"}}}}', "line 3: a mark 'meh'"),
         (META + "\n" + ROW.replace('"id": 1', '"id": 1, "at": 1e999'), "time of row 1"),
+        (f'{{"palaver_session": 1, "created": NaN}}\n{ROW}', "time of the session"),
+        (
+            f'{META}\n{ROW}\n{{"mark": {{"row": 1, "kind": "good", "at": NaN}}}}',
+            "time of a mark of row 1",
+        ),
         (META + "\n" + ROW.replace('"note"', '"boast"'), "line 2: Invalid"),
         ("[" * 100_000, "not JSON"),
         ("[" + "9" * 5000 + "]", "not JSON"),

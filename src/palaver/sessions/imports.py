@@ -251,14 +251,18 @@ def _checked(draft: Draft, where: str) -> Draft:
     for row in draft.rows:
         if row.parent not in seen:
             raise _wrong(where, f"row {row.id} stands below row {row.parent}, which is not there")
-        if row.at is not None and not math.isfinite(row.at):
-            raise _wrong(where, f"the time of row {row.id} is no number")
         if row.generation and not all(0 <= i < 1 << 32 for i in row.generation.added):
             raise _wrong(where, f"row {row.id} has a token id out of range")
         seen.add(row.id)
     for number in (draft.tip, *(mark.row for mark in draft.marks)):
         if number not in seen:
             raise _wrong(where, f"row {number} is named and is not there")
+    times = [("the session", draft.created)]
+    times += [(f"row {row.id}", row.at) for row in draft.rows]
+    times += [(f"a mark of row {mark.row}", mark.at) for mark in draft.marks]
+    for what, at in times:
+        if at is not None and not math.isfinite(at):
+            raise _wrong(where, f"the time of {what} is no number")
     return draft
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -121,8 +122,12 @@ def salvage(path: Path, into: Path) -> Salvaged:
         known[5] is not None and known[5] not in found.entries for known in found.sessions.values()
     )
     lost = _fill_gaps(found)
-    with Store(into) as store:
-        answers = _write(store, found)
+    try:
+        with Store(into) as store:
+            answers = _write(store, found)
+    except BaseException:
+        into.unlink(missing_ok=True)
+        raise
     return Salvaged(
         len(found.sessions),
         len(found.entries) - lost,
@@ -147,23 +152,23 @@ def _fill_gaps(found: _Found) -> int:
     for row in sorted(found.entries):
         session, _, at, _ = found.entries[row]
         if session not in found.sessions:
-            found.sessions[session] = [f"salvaged {session}", None, None, at, at, None, None]
+            tip = newest[session]
+            found.sessions[session] = [f"salvaged {session}", None, None, at, at, tip, None]
     for session, known in found.sessions.items():
         if known[6] not in found.entries:
             known[6] = None
-        if known[5] not in found.entries or (
-            found.entries[known[5]][0] != session and known[5] not in _up(found, known[6])
-        ):
+        if known[5] is not None and not _shows(found, session, known[5], known[6]):
             known[5] = newest.get(session, known[6])
     return lost
 
 
-def _up(found: _Found, row: int | None) -> set[int]:
-    above: set[int] = set()
-    while row is not None:
-        above.add(row)
-        row = found.entries[row][1]
-    return above
+def _shows(found: _Found, session: int, row: int, base: int | None) -> bool:
+    """Say whether a row is there and is the session's, or stands at or above its base."""
+    if row not in found.entries or found.entries[row][0] == session:
+        return row in found.entries
+    while base is not None and base != row:
+        base = found.entries[base][1]
+    return base == row
 
 
 def _write(store: Store, found: _Found) -> int:
@@ -181,15 +186,23 @@ def _write(store: Store, found: _Found) -> int:
                     "INSERT INTO mark(row, kind, text, at) VALUES (?,?,?,?)",
                     (row, kind, text, _time(at)),
                 )
-        answers: set[tuple[int, int]] = set()
-        for (session, parent, seq), (kind, text) in sorted(found.journal.items()):
-            if session in found.sessions and kind in journal.KINDS:
-                connection.execute(
-                    "INSERT INTO journal VALUES (?,?,?,?,?)",
-                    (session, parent if parent in found.entries else 0, seq, kind, text),
-                )
-                if kind != journal.PRINTED:
-                    answers.add((session, parent))
+        return _write_journal(connection, found)
+
+
+def _write_journal(connection: apsw.Connection, found: _Found) -> int:
+    """Write what was under way; return how many answers that were."""
+    answers: set[tuple[int, int]] = set()
+    pieces: Counter[tuple[int, int]] = Counter()
+    for (session, parent, _), (kind, text) in sorted(found.journal.items()):
+        if session in found.sessions and kind in journal.KINDS:
+            # What stood below entries that are lost stands together below none.
+            place = session, parent if parent in found.entries else 0
+            connection.execute(
+                "INSERT INTO journal VALUES (?,?,?,?,?)", (*place, pieces[place], kind, text)
+            )
+            pieces[place] += 1
+            if kind != journal.PRINTED:
+                answers.add((session, parent))
     return len(answers)
 
 

@@ -8,13 +8,14 @@ async form. Faults of the file are StoreError, wrong requests UserError.
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 from msgspec import Struct
 
-from palaver.core.errors import UserError
+from palaver.core.errors import StoreError, UserError
 from palaver.core.generation import Generation
 from palaver.core.log import Entry, Row
 from palaver.core.messages import Message
@@ -179,7 +180,8 @@ class Store:
         with self.db.writing(durable=durable) as connection:
             row = tree.append(connection, session, parent, entry, generation)
         if self.db.log_is_long() and isinstance(entry, Message):
-            self.db.checkpoint()
+            with suppress(StoreError):  # the entry is stored; the next one tries again
+                self.db.checkpoint()
         return row
 
     def path(self, session: int, tip: int | None = None) -> list[Row]:
