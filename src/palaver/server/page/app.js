@@ -2,13 +2,14 @@
 
 import { events, get, post } from "./api.js";
 import { Consent } from "./consent.js";
-import { at, button, el, icon, onEnter, speak } from "./dom.js";
-import { exact, line } from "./escape.js";
+import { at, button, el, icon, speak } from "./dom.js";
+import { line } from "./escape.js";
+import { atEnd, closeSide, openSide, scrolled, toEnd } from "./frame.js";
 import { Log } from "./log.js";
+import { ask, clearNotices, notice } from "./notices.js";
 import { Sessions } from "./sessions.js";
 import { openSettings, sampling, themeSwitch } from "./settings.js";
 
-const NEAR = 90; // px from the end within which the page goes along with what comes
 const AGAIN = 1000; // ms before a lost connection is tried again
 
 const state = { id: null, about: null, session: null, busy: false, sending: false, editing: null, watching: null };
@@ -26,20 +27,6 @@ const consent = new Consent(
   () => stop(),
 );
 const sessions = new Sessions(at("sessions"), { rename, remove });
-
-// -- notices ----------------------------------------------------------------------------
-
-function notice(text, kind = "", ...acts) {
-  const known = [...at("notices").children].find((one) => one.dataset.text === text);
-  if (known) return known;
-  const made = el("div", { "data-text": text, class: kind, role: kind === "bad" ? "alert" : null }, el("span", { class: "words" }, exact(text)), ...acts);
-  made.append(button("Close", "close", () => made.remove()));
-  at("notices").append(made);
-  while (at("notices").childElementCount > 4) at("notices").firstChild.remove();
-  return made;
-}
-
-const clearNotices = () => at("notices").replaceChildren();
 
 async function tried(work) {
   try {
@@ -69,15 +56,11 @@ function open(id) {
   closeSide();
   input.value = sessionStorage.getItem(`draft ${id ?? "new"}`) ?? "";
   grow();
-  if (id === null) fresh();
+  if (id === null) log.welcome();
   else watch();
   if (id !== null && !sessions.list.some((one) => one.id === id)) list();
   show();
   if (matchMedia("(hover: hover)").matches) input.focus();
-}
-
-function fresh() {
-  log.welcome([el("h2", {}, "What do you want to talk about?"), el("p", {}, "What is said here is kept on your own disk, and goes on in the terminal with palaver --resume.")]);
 }
 
 function keepDraft() {
@@ -240,23 +223,15 @@ async function send() {
   state.sending = true;
   clearNotices();
   sendButton();
-  try {
-    if (id === null) {
-      const made = await post("sessions", { text, sampling: sampling() });
-      said(null);
-      location.hash = `#/${made.id}`;
-    } else {
-      await post(`sessions/${id}/${editing ? "edit" : "say"}`, { text, row: editing ?? 0, ...turn() });
-      said(id);
-    }
+  const path = id === null ? "sessions" : `sessions/${id}/${editing ? "edit" : "say"}`;
+  const made = await tried(post(path, { text, row: editing ?? 0, ...turn() }));
+  state.sending = false;
+  if (made) {
+    said(id);
+    if (id === null) location.hash = `#/${made.id}`;
     list();
-  } catch (error) {
-    if (error.code === "moved") watch();
-    notice(error.message, "bad");
-  } finally {
-    state.sending = false;
-    sendButton();
   }
+  sendButton();
 }
 
 // What was said is on the server's disk: it leaves the box, unless that shows something else by now.
@@ -322,21 +297,6 @@ function search() {
   }, 200);
 }
 
-function ask(title, content, label, kind, done) {
-  const dialog = el("dialog", { class: "small", "aria-labelledby": "ask-box" });
-  const finish = (yes) => () => {
-    dialog.close();
-    if (yes) done();
-  };
-  dialog.addEventListener("close", () => dialog.remove());
-  const go = el("button", { type: "button", class: `button ${kind}`, on: { click: finish(true) } }, label);
-  const leave = el("button", { type: "button", class: "button", on: { click: finish(false) } }, "Cancel");
-  dialog.append(el("h2", { id: "ask-box" }, title), content, el("div", { class: "row end" }, leave, go));
-  if (content.tagName === "INPUT") onEnter(content, finish(true));
-  document.body.append(dialog);
-  dialog.showModal();
-}
-
 function rename(session) {
   const name = el("input", { "aria-label": "Title", maxlength: "200" });
   name.value = session.title ?? session.preview;
@@ -360,27 +320,11 @@ function remove(session) {
 
 // -- keys, scrolling, the frame -----------------------------------------------------------
 
-const atEnd = () => root.scrollHeight - root.scrollTop - root.clientHeight < NEAR;
-const toEnd = () => (root.scrollTop = root.scrollHeight);
-
-function scrolled() {
-  at("latest").hidden = atEnd();
-  document.body.classList.toggle("scrolled", root.scrollTop > 4);
-}
-
 function grow() {
   input.style.height = "auto";
   input.style.height = `${input.scrollHeight}px`;
   sendButton();
 }
-
-function openSide(yes) {
-  document.body.classList.toggle("side-open", yes);
-  at("menu").setAttribute("aria-expanded", String(yes));
-  at("veil").hidden = !yes;
-  if (yes) at("search").focus();
-}
-const closeSide = () => openSide(false);
 
 const typing = (node) => node.closest?.("input, textarea, [contenteditable]");
 

@@ -34,8 +34,10 @@ export class Log {
     return spent ? (spent.reused ?? 0) + (spent.prefilled ?? 0) + (spent.decoded ?? 0) : 0;
   }
 
-  welcome(words) {
-    this.root.replaceChildren(el("div", { class: "welcome" }, ...words));
+  welcome() {
+    const words = "What is said here is kept on your own disk, and goes on in the terminal with palaver --resume.";
+    const head = el("h2", {}, "What do you want to talk about?");
+    this.root.replaceChildren(el("div", { class: "welcome" }, head, el("p", {}, words)));
   }
 
   // Shows a session anew; what stands there already stays, so that nothing jumps.
