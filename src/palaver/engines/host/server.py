@@ -6,7 +6,6 @@ A client that closes its connection ends what it asked for.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import traceback
 from collections.abc import Callable, Sequence
@@ -107,21 +106,21 @@ class Server:
     async def _complete(
         self, requests: Sequence[Request], run: Run, connection: Connection
     ) -> None:
-        events: asyncio.Queue[bytes | None] = asyncio.Queue()
         stop = Stop()
-        loop = asyncio.get_running_loop()
+        events = connection.stream(stop)
 
-        def emit(event: Any) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, msgspec.json.encode(event))
+        def work() -> None:
+            try:
+                run(self._slot, requests, events.send, stop)
+            except Exception as error:  # noqa: BLE001  (whatever the engine raises: told, logged)
+                traceback.print_exception(error)
+                events.send({"error": {"code": 500, "message": _said(error)}})
+            events.finish()
 
-        job = loop.run_in_executor(self._worker, run, self._slot, requests, emit, stop)
-        job.add_done_callback(lambda done: _end(events, done.exception()))
         try:
-            await connection.events(events, stop.ask)
+            await asyncio.get_running_loop().run_in_executor(self._worker, work)
         finally:
-            stop.ask()
-            with contextlib.suppress(Exception):  # `_end` has told of it
-                await job
+            events.close()
 
     async def _state(self, action: str, name: str) -> dict[str, int]:
         work: dict[str, tuple[Callable[[Path], int], str]] = {
@@ -141,15 +140,6 @@ class Server:
 
 def _one(slot: Slot, requests: Sequence[Request], emit: Callable[[Any], None], stop: Stop) -> None:
     slot.reply(requests[0], emit, stop)
-
-
-def _end(events: asyncio.Queue[bytes | None], error: BaseException | None) -> None:
-    """End a reply's events, with the error that ended it."""
-    if error is not None:
-        traceback.print_exception(error)
-        said = {"error": {"code": 500, "message": _said(error)}}
-        events.put_nowait(msgspec.json.encode(said))
-    events.put_nowait(None)
 
 
 def _said(error: BaseException) -> str:
