@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from palaver.core.format import Rendered
+from palaver.formats._marks import merge
 from palaver.formats._tokens import ControlTokens
 from palaver.formats.parsers.harmony import CHANNEL, CONSTRAIN, MESSAGE, START
 
@@ -50,15 +51,14 @@ class Writer:
     def rendered(self, control: ControlTokens) -> Rendered:
         """Return the text; every control token in it that was not written by `_mark` is literal."""
         text = "".join(self._parts)
-        own = iter([*self._own, (self.size, self.size)])
+        own = iter([*self._own, (self.size, self.size)])  # the last one ends behind any token
         literal: list[tuple[int, int]] = []
         start, end = next(own)
         for a, b in control.find(text):
-            while end <= a and start < self.size:
+            while end <= a:
                 start, end = next(own)
-            for piece in ((a, min(b, start)), (max(a, end), b)) if a < end else ((a, b),):
-                _add(literal, *piece)
-        return Rendered(text, tuple(literal))
+            literal += (a, min(b, start)), (max(a, end), b)
+        return Rendered(text, merge(piece for piece in literal if piece[0] < piece[1]))
 
     def _mark(self, marker: str) -> None:
         self._own.append((self.size, self.size + len(marker)))
@@ -67,13 +67,3 @@ class Writer:
     def _say(self, text: str) -> None:
         self._parts.append(text)
         self.size += len(text)
-
-
-def _add(literal: list[tuple[int, int]], start: int, end: int) -> None:
-    """Add a range; ranges come by their start and may overlap the last one."""
-    if start >= end:
-        return
-    if literal and start < literal[-1][1]:
-        literal[-1] = literal[-1][0], max(literal[-1][1], end)
-    else:
-        literal.append((start, end))
