@@ -14,7 +14,6 @@ real shape.
 from __future__ import annotations
 
 import argparse
-import itertools
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import gguf
+from palaver.engines.o200k import stand_ins
 
 CHATML = (
     "{% for m in messages %}{{ '<|im_start|>' + m.role + '\\n' + m.content + '<|im_end|>\\n' }}"
@@ -45,18 +45,11 @@ class Shape(NamedTuple):
     tensors: list[tuple[str, tuple[int, ...], str]]  # name, dimensions as GGUF has them, kind
 
 
-def byte_texts() -> list[str]:
-    """Return GPT-2's printable stand-ins for the 256 bytes, by byte."""
-    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    other = itertools.count(256)
-    return [chr(b) if b in plain else chr(next(other)) for b in range(256)]
-
-
 def vocabulary(
     size: int, control: tuple[str, ...] = CONTROL, defined: tuple[str, ...] = USER_DEFINED
 ) -> tuple[list[str], list[int], list[str]]:
     """Return `size` tokens, their types and the merges: bytes, merged pairs, control tokens."""
-    tokens = byte_texts()
+    tokens = stand_ins()
     merges = []
     last = list(COMMON)
     room = size - len(tokens) - len(control) - len(defined)
