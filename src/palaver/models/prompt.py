@@ -152,9 +152,9 @@ class PromptBuilder:
         # Another engine said it, or a journal kept it: its text is read as prompt.
         messages = [row.entry for row in rows if isinstance(row.entry, Message)]
         rendered = self._format.render(messages, tools, reply=False)
-        start = len(before.text) if rendered.text.startswith(before.text) else -1
-        if start < 0:
+        if not rendered.text.startswith(before.text):
             raise UserError("this model's template can't go on with a cut-off answer")
+        start = len(before.text)
         ends = [
             m.start() for m in self._control.finditer(rendered.text, start) if m[0] in self._ends
         ]
