@@ -311,6 +311,7 @@ def test_a_client_that_leaves_ends_what_it_asked_for(tmp_path):
             async for _ in stream.events():
                 stream.abort()
             await wire.call("POST", "/slots/0?action=save", {"filename": "a"})
-            assert len((tmp_path / "a").read_text().split()) == len(PROMPT) + 3
+            held = len((tmp_path / "a").read_text().split())
+            assert len(PROMPT) <= held <= len(PROMPT) + 3
 
     asyncio.run(run())
