@@ -76,6 +76,19 @@ def test_another_way_is_a_branch_and_another_beginning_a_session(noise, home):
         assert len(store.branches(found[1][0].id)) == 2
 
 
+def test_several_answers_are_branches_and_the_same_words_another_session(noise, home):
+    count = len(sessions(home))
+    asked = {"messages": [{"role": "user", "content": "the same"}], "max_tokens": 4}
+    for _ in range(2):
+        noise.post(CHAT, **asked, n=2, temperature=2, seed=1)
+    found = sessions(home)
+    assert len(found) == count + 2
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        for session, rows in found[:2]:
+            assert len(store.branches(session.id)) == 2
+            assert roles(rows) == ["user", "assistant"]
+
+
 def test_what_a_client_changed_is_read_as_it_is_sent(noise):
     talk = []
     say(noise, talk, "first")

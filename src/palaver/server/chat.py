@@ -136,7 +136,10 @@ class Chat:
 
     def _choice(self, number: int, ids: calls.CallIds) -> AsyncGenerator[Event]:
         sampling = asked.another_seed(self._wanted.sampling, number)
-        wanted = msgspec.structs.replace(self._wanted, sampling=sampling)
+        rows = self._wanted.rows
+        if number:
+            rows = self._service.memory.recall(self._client, rows, same=True)
+        wanted = msgspec.structs.replace(self._wanted, rows=rows, sampling=sampling)
         return self._service.answer(self._client, wanted, ids)
 
 

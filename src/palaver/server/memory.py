@@ -83,15 +83,21 @@ class Memory:
         self._ids = 0
         self._count = itertools.count(1)
 
-    def recall(self, client: str, rows: Sequence[Row]) -> list[Row]:
-        """Return the rows of a request, known ones as they were stored, with ids of answers."""
-        known: list[Row] = []
+    def recall(self, client: str, rows: Sequence[Row], *, same: bool = False) -> list[Row]:
+        """Return the rows of a request: up to our newest answer in it, those that are known.
+
+        What stands after that answer begins anew each time, unless this is for another answer
+        to the `same` request.
+        """
+        found: list[Row | None] = []
         for row, key in zip(rows, _keys(client, rows), strict=True):
-            found = self._rows.get(key)
-            if found:
+            known = self._rows.get(key)
+            found.append(known if known and _stands_for(known, row) else None)
+            if known:
                 self._rows.move_to_end(key)
-            known.append(found if found and _stands_for(found, row) else row)
-        return known
+        answered = [i for i, row in enumerate(found) if row and row.generation]
+        end = len(rows) if same else max(answered, default=-1) + 1
+        return [known if known and i < end else rows[i] for i, known in enumerate(found)]
 
     async def keep(self, client: str, rows: Sequence[Row], done: MessageDone) -> None:
         """Note a request's rows and its answer. Raises StoreError where they can't be captured."""
@@ -101,8 +107,6 @@ class Memory:
         for i, row in enumerate(rows):
             if row.id > 0:
                 begun = i + 1
-        if not any(_role(row) == "user" for row in rows[:begun]):
-            begun = 0  # no more than a system message in common: another conversation
         made = whole[:begun]
         session = made[-1].session if made else 0
         if self._shelf and not made:
@@ -135,10 +139,6 @@ class Memory:
         """Close the store."""
         if self._shelf:
             await self._shelf.close()
-
-
-def _role(row: Row) -> str:
-    return row.entry.role if isinstance(row.entry, Message) else ""
 
 
 def _size(row: Row) -> int:
