@@ -9,7 +9,8 @@ import psutil
 import pytest
 from tests.server.serving import serving
 
-from palaver.core.messages import assistant, user
+from palaver.core.log import CallStarted
+from palaver.core.messages import Message, ToolCall, ToolResult, assistant, user
 from palaver.sessions.store import Store
 
 PAGE = {"x-palaver-page": "1"}
@@ -273,6 +274,26 @@ def test_a_call_runs_only_by_the_answer_to_what_was_shown(server, store):
     assert kinds == ["Message", "Message", "Approval", "CallStarted", "Message", "Message"]
     assert store.path(session)[2].entry.digest == right
     assert "408" in store.path(session)[-1].entry.text
+
+
+def test_what_undo_can_not_undo_is_said(server, store):
+    session = store.create_session()
+    tip = None
+    for entry in (
+        user("go"),
+        Message("assistant", (ToolCall("1", "python", "{}"),)),
+        CallStarted("1", "python"),
+        Message("tool", (ToolResult("1", "python", "done"),)),
+        assistant("done"),
+    ):
+        tip = store.append(session, tip, entry).id
+    store.release(session)
+    with watching(server, session) as events:
+        next(events)
+        post(server, f"sessions/{session}/undo", tip=tip)
+        note, before = until(events, "note")
+    assert note["text"] == "not undone: what python did"
+    assert before[-1]["rows"] == []
 
 
 def test_wrong_values_are_named(server):

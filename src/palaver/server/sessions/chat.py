@@ -42,6 +42,7 @@ class Chat:
         self._task: asyncio.Task[None] | None = None
         self._watchers = 0
         self._gone = False
+        self._lines: list[str] = []  # to be told with the next new state
 
     @property
     def tools(self) -> Tools:
@@ -66,11 +67,10 @@ class Chat:
                 raise ApiError(error.message, status=409, code="elsewhere") from None
             try:
                 if (conversation.rows[-1].id if conversation.rows else None) != tip:
-                    self._wire.anew()
+                    self._anew()
                     message = "the session has gone on meanwhile: look at it first"
                     raise ApiError(message, status=409, code="moved")
-                for line in put_back(conversation.rows):
-                    self._wire.put({"type": "note", "text": line})
+                self._lines = put_back(conversation.rows)
                 yield conversation
             finally:
                 if self.turn is None:
@@ -81,10 +81,15 @@ class Chat:
     ) -> None:
         """Change where the session stands; the lines that `do` returns are told."""
         async with self.writing(tip) as conversation:
-            lines = await do(conversation)
-            self._wire.anew()
-            for line in lines:
-                self._wire.put({"type": "note", "text": line})
+            self._lines += await do(conversation)
+            self._anew()
+
+    def _anew(self) -> None:
+        """Let watchers begin with the new state, and tell what there is to say of it."""
+        self._wire.anew()
+        for line in self._lines:
+            self._wire.put({"type": "note", "text": line})
+        self._lines = []
 
     async def begin(
         self, tip: int | None, asked: Asked, prepare: Callable[[Conversation], Awaitable[None]]
@@ -96,7 +101,7 @@ class Chat:
 
     def start(self, conversation: Conversation, asked: Asked) -> None:
         """Let the model work on a conversation that is open for writing."""
-        self._wire.anew()
+        self._anew()
         self.turn = Turn(conversation, self._wire, self.tools)
         self._task = asyncio.create_task(self._run(self.turn, asked))
 
@@ -107,7 +112,8 @@ class Chat:
             async with self._lock:
                 self.turn = None
                 await turn.conversation.leave()
-            self._wire.put({"type": "idle", "step": told.step(turn.conversation.rows)})
+            idle = {"type": "idle", "step": told.step(turn.conversation.rows)}
+            self._wire.put(idle, settles=True)
             self._tidy()
 
     def _tidy(self) -> None:
@@ -228,4 +234,4 @@ class Chat:
             "question": told.question(asked)["question"],
             "known": (known.updated, known.title),
         }
-        return state, self._wire.settled if turn else len(self._wire.events)
+        return state, self._wire.settled
