@@ -163,19 +163,21 @@ def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
     for name in ("consent", "hooks"):  # read by palaver.tools
         values.pop(name, None)
     named = backends.tables(values.pop("backends", {}), str(path))
-    for table in (values, *named.values()):
-        _check(table, path, data.decode())
+    text = data.decode()
+    _check(values, path, text)
+    for backend, table in named.items():
+        _check(table, path, text, f"backends.{backend}")
     return values, named
 
 
-def _check(values: dict[str, Any], path: Path, text: str) -> None:
+def _check(values: dict[str, Any], path: Path, text: str, table: str = "") -> None:
     known = keys()
     for name, value in values.items():
         if name not in known:
-            raise unknown_key(name, f"{path}, line {_line(text, name)}")
+            raise unknown_key(name, f"{path}, line {_line(text, name, table)}")
         if not _fits(value, str(known[name].type)):
             raise UserError(
-                f"{path}, line {_line(text, name)}: {name} = {value!r} is not"
+                f"{path}, line {_line(text, name, table)}: {name} = {value!r} is not"
                 f" {_described(str(known[name].type))}"
             )
 
@@ -241,8 +243,13 @@ def _described(type_: str) -> str:
     )
 
 
-def _line(text: str, name: str) -> int:
+def _line(text: str, name: str, table: str) -> int:
+    """Return the line that sets a key below the header `table` ("": none); 1 if none is found."""
+    names = (name, "url") if name == "endpoint" else (name,)  # which backends.tables renamed
+    here = ""
     for number, line in enumerate(text.splitlines(), 1):
-        if line.split("=")[0].strip().strip("\"'") == name:
+        if line.lstrip().startswith("["):
+            here = re.sub(r"[\s\"'\[]", "", line.partition("]")[0])
+        elif here == table and line.split("=")[0].strip().strip("\"'") in names:
             return number
     return 1
