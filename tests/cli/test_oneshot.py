@@ -213,10 +213,15 @@ def test_doctor_finds_all_in_order(env):
 
 def test_doctor_names_a_broken_config(env, tmp_path):
     (tmp_path / "config").mkdir()
-    (tmp_path / "config" / "config.toml").write_text("temperatur = 1\n")
-    done = run(env | {"PALAVER_HOME": str(tmp_path)}, "doctor")
+    config = tmp_path / "config" / "config.toml"
+    config.write_text("temperatur = 1\n")
+    home = env | {"PALAVER_HOME": str(tmp_path)}
+    done = run(home, "doctor")
     assert done.returncode == 1
     assert "'temperature'" in done.stdout
+    config.write_text('llama_server = "\\u001b]0;mine\\u0007"\n')
+    shown = run(home, "doctor").stdout
+    assert r"llama_server \x1b]0;mine\x07 is not there" in shown
 
 
 READ_ONLY = ["unshare", "-rm", "sh", "-c", 'mount -t tmpfs none "$0" && mkdir "$0/data" "$0/state"'

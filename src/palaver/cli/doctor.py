@@ -43,12 +43,18 @@ def doctor() -> int:
         _disk,
     ):
         for what, state, fix in _guarded(check):
-            click.echo(f"{'!!' if fix else 'ok'} {what:<10} {state}")
+            _say(f"{'!!' if fix else 'ok'} {what:<10} {state}")
             if fix:
                 wrong += 1
-                click.echo(f"   {'':<10} {fix}")
+                _say(f"   {'':<10} {fix}")
     click.echo("all is in order" if not wrong else f"{wrong} to mend")
     return 1 if wrong else 0
+
+
+def _say(line: str) -> None:
+    from palaver.terminal.escape import visible
+
+    click.echo(visible(line, newlines=False))
 
 
 def _guarded(check: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
@@ -155,13 +161,10 @@ def _config() -> Iterator[Finding]:
 
 def _servers() -> Iterator[Finding]:
     from palaver.cli._servers import served
-    from palaver.terminal.escape import visible
 
     for one in served():
         names = ", ".join(one.models[:4]) + (", ..." if len(one.models) > 4 else "")
-        state = visible(
-            f"{one.name}, {one.url}: {one.error or names or 'no models'}", newlines=False
-        )
+        state = f"{one.name}, {one.url}: {one.error or names or 'no models'}"
         yield "server", state, "palaver config edit" if one.error else None
 
 
