@@ -24,7 +24,7 @@ from palaver.core.tool import Tool
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
-from palaver.engines.registry import find
+from palaver.engines.registry import Weights, find
 from palaver.formats import dialects
 from palaver.formats.template import TemplateFormat
 from palaver.launch import engine_options, kind_of, runs_here, speaks_chat, start
@@ -58,10 +58,11 @@ def check_model(settings: Settings) -> None:
     if not runs_here(settings):
         return  # a server is asked when it is opened
     options = engine_options(settings)
-    if find(options.engine).opener:
+    if not find(options.engine).suits(Weights("gguf")):
         from palaver.engines.host.folder import Folder
 
-        Folder(Path(options.model)).context(options)  # its memory is known when it loads
+        if Path(options.model).is_dir():
+            Folder(Path(options.model))  # the rest is known when it loads
         return
     describe(msgspec.structs.replace(options, threads=options.threads or 1))
 
@@ -107,10 +108,14 @@ async def open_local(
     # The template needs jinja2: loaded while the engine loads, not when the first prompt waits.
     jinja2 = asyncio.to_thread(importlib.import_module, "jinja2.sandbox")
     engine, _ = await asyncio.gather(_engine(settings, starting, progress), jinja2)
-    began = datetime.date.fromtimestamp(started)
-    fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
-    limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
-    return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+    try:
+        began = datetime.date.fromtimestamp(started)
+        fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
+        limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
+        return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
+    except BaseException:
+        await engine.close()
+        raise
 
 
 async def _engine(
@@ -121,14 +126,14 @@ async def _engine(
     """Load the engine that the settings name, or get in touch with the server that is one."""
     env = environment.engine_environment()
     child = await (starting or asyncio.to_thread(start, settings))
-    if child is None:
-        dialects.check(settings.dialect)
-        return await _attach(settings)
     try:
         dialects.check(settings.dialect)
     except UserError:
-        child.kill()
+        if child:
+            child.kill()
         raise
+    if child is None:
+        return await _attach(settings)
     if child.given.engine == "vllm":
         from palaver.engines.vllm.engine import Vllm
 
