@@ -75,6 +75,8 @@ def _serve(values: dict[str, Any]) -> int:
     from palaver.server.sessions.tooling import ToolPolicy
 
     settings = load_settings({k: v for k, v in values.items() if k != "max_tokens"})
+    if values["capture"] and values["no_save"]:
+        raise UserError("--capture keeps what --no-save is not to keep", fix="leave one out")
     host = values["host"]
     needed = values["require_key"] or host not in LOOPBACK
     if needed and not Keys.usual().all():

@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from palaver.server.errors import ApiError, error_response, json_response, our_fault
 
 _SILENCE = 15.0  # seconds after which a stream says that it lives
+_PATIENCE = 60.0  # seconds for a client to take what it is sent
 _HEADERS = (
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-cache"),
@@ -91,7 +92,11 @@ class Stream(Response):
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             data: bytes | None = first
             while data is not None:
-                await send({"type": "http.response.body", "body": data, "more_body": True})
+                try:
+                    async with asyncio.timeout(_PATIENCE):
+                        await send({"type": "http.response.body", "body": data, "more_body": True})
+                except TimeoutError:
+                    return  # nobody reads: the connection is closed
                 data = await _next(made)
             await send({"type": "http.response.body", "body": b""})
         finally:
