@@ -167,8 +167,12 @@ def test_too_little_room_is_said_before_the_first_byte(
         def __len__(self) -> int:
             return 49 * 10**9
 
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, 10**9))
+    free = 49 * 10**9 - 1
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(1, 1, free))
     hub.repos[REPO]["tiny-Q5_0.gguf"] = Vast(b"x")
+    other = tmp_path / REPO / "tiny-Q8_0.gguf.0123456789ab.partial"
+    other.parent.mkdir(parents=True)
+    other.write_bytes(bytes(1000))  # of another file: no part of this one
     with pytest.raises(UserError, match="free in"):
         pull(f"{REPO}:Q5_0", tmp_path, endpoint=hub.endpoint)
     assert hub.downloads() == []

@@ -50,14 +50,14 @@ def pull(
         files = {s.rfilename: _described(s) for s in info.siblings or ()}
         choice = hub_names.choose(hub_names.choices(files), name.quant, name.repo)
         wanted = [files[file] for file in choice.files]
-        folder = models_dir / name.repo
-        _room(folder, wanted)
+        place = _Place(info, models_dir / name.repo, endpoint)
+        _room(place, wanted)
         total = sum(file.size for file in wanted)
         before = 0
         for file in wanted:
-            _fetch(hub, _Place(info, folder, endpoint), file, _shifted(report, before, total))
+            _fetch(hub, place, file, _shifted(report, before, total))
             before += file.size
-    return folder / choice.files[0]
+    return place.folder / choice.files[0]
 
 
 def _token(endpoint: str | None) -> bool | None:
@@ -70,6 +70,11 @@ class _Place(Struct, frozen=True):
     folder: Path
     endpoint: str | None
 
+    def partial(self, file: _File) -> Path:
+        """Where a file is kept until it is whole; named by its content, which may change."""
+        version = (file.sha256 or self.info.sha)[:12]
+        return self.folder / f"{file.name}.{version}.partial"
+
 
 def _shifted(report: Progress, before: int, total: int) -> Callable[[str, int], None]:
     return lambda what, done: report(what, before + done, total)
@@ -81,8 +86,7 @@ def _fetch(hub: Any, place: _Place, file: _File, report: Callable[[str, int], No
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.is_file() and _matches(path, file, report):
         return
-    version = (file.sha256 or place.info.sha)[:12]
-    partial = path.with_name(f"{path.name}.{version}.partial")
+    partial = place.partial(file)
     url = hub.hf_hub_url(place.info.id, file.name, revision=place.info.sha, endpoint=place.endpoint)
     with _alone(partial):
         with partial.open("ab") as out:
@@ -157,8 +161,9 @@ def _described(sibling: Any) -> _File:
     return _File(sibling.rfilename, int(size or 0), lfs.sha256 if lfs else None)
 
 
-def _room(folder: Path, files: list[_File]) -> None:
+def _room(place: _Place, files: list[_File]) -> None:
     """Refuse before the first byte what the disk has no room for."""
+    folder = place.folder
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     large = [f.name for f in files if f.size > MAX_FILE]
     if large:
@@ -166,11 +171,12 @@ def _room(folder: Path, files: list[_File]) -> None:
             f"{large[0]} has more than 50 GB, which the hub does not send in one piece",
             fix="Choose a split or smaller one.",
         )
-    missing = sum(f.size for f in files if not (folder / f.name).exists())
-    started = sum(p.stat().st_size for p in folder.rglob("*.partial"))
+    missing = [f for f in files if not (folder / f.name).exists()]
+    begun = [path for f in missing if (path := place.partial(f)).exists()]
+    needed = sum(f.size for f in missing) - sum(path.stat().st_size for path in begun)
     free = shutil.disk_usage(folder).free
-    if missing - started > free:
-        need = f"{missing / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {folder}"
+    if needed > free:
+        need = f"{needed / 1e9:.1f} GB, {free / 1e9:.1f} GB are free in {folder}"
         raise UserError(f"the model needs {need}", fix="Make room, or choose a smaller one.")
 
 
