@@ -1,9 +1,12 @@
 """The library's few lines, on the model that ships."""
 
+import threading
+
+import psutil
 import pytest
 
 from palaver import Chatbot
-from palaver.core.errors import UserError
+from palaver.core.errors import StoreError, UserError
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +54,15 @@ def test_nothing_is_kept_unless_asked(home):
 def test_a_model_that_is_not_there_is_a_user_error():
     with pytest.raises(UserError):
         Chatbot("no-such-model.gguf")
+
+
+def test_a_store_that_can_not_be_used_is_closed_and_so_is_the_engine(home):
+    (home / "data").mkdir()
+    (home / "data" / "palaver.db.locks").touch()  # where the locks' folder has to be
+    with pytest.raises(StoreError):
+        Chatbot(threads=1, context=512, save=True)
+    assert not [t for t in threading.enumerate() if t.name.startswith("palaver-store")]
+    assert not psutil.Process().children()
 
 
 def test_an_unknown_setting_is_refused():

@@ -78,8 +78,12 @@ class Chatbot:
         model = await assemble.open_model(self._settings, started=time.time(), keep_states=save)
         try:
             store = await AsyncStore.open(self._vault.path)
-            name = model_name(self._settings)
-            return await Conversation.create(store, self._settings.system, name), model
+            try:
+                name = model_name(self._settings)
+                return await Conversation.create(store, self._settings.system, name), model
+            except BaseException:
+                await store.close()
+                raise
         except BaseException:
             await model.close()
             raise
