@@ -137,6 +137,25 @@ def test_no_promise_is_broken_at_any_length(tmp_path, kind, length):
     asyncio.run(run())
 
 
+def test_an_answer_that_waits_for_a_restart_is_kept(tmp_path):
+    async def run() -> None:
+        async with loaded(tmp_path) as model:
+            talk = Talk(model, head=LONG)
+            await talk.ask(LONG)
+            talk.add(user("go on"))
+            prompt = await model.prompt(talk.rows, ())
+            restart = asyncio.create_task(model.restart(1))
+            await asyncio.sleep(0)
+            assert model.cache.busy.locked()
+            async for event in model.answer(prompt, (), _greedy(8)):
+                last = event
+            assert await restart
+            assert last.generation.timings.prefilled < 40  # the saved state was carried over
+            assert model.cache.held[: len(prompt.ids)] == list(prompt.ids)
+
+    asyncio.run(run())
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("where", ["prefill", "decode"])
 def test_what_a_cancel_leaves_is_known(tmp_path, kind, where):

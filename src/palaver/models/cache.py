@@ -145,20 +145,23 @@ class Cache:
     async def save(self) -> bool:
         """Save what the cache holds, unless it is saved or too short; return whether it was."""
         async with self.busy:
-            held = self.held
-            size = len(held) * self.engine.info.kv_bytes_per_token
-            if len(held) < _WORTH or not self.states.may_keep(size) or self.states.has(held):
+            return await self._save()
+
+    async def _save(self) -> bool:
+        held = self.held
+        size = len(held) * self.engine.info.kv_bytes_per_token
+        if len(held) < _WORTH or not self.states.may_keep(size) or self.states.has(held):
+            return False
+        scratch = self.states.scratch()
+        try:
+            written = await self.engine.save(scratch)
+            if scratch.stat().st_size != written:  # the disk is full
+                scratch.unlink()
                 return False
-            scratch = self.states.scratch()
-            try:
-                written = await self.engine.save(scratch)
-                if scratch.stat().st_size != written:  # the disk is full
-                    scratch.unlink()
-                    return False
-                return self.states.keep(scratch, max(self._held.marks, default=0))
-            except (EngineError, OSError):
-                scratch.unlink(missing_ok=True)
-                raise
+            return self.states.keep(scratch, max(self._held.marks, default=0))
+        except (EngineError, OSError):
+            scratch.unlink(missing_ok=True)
+            raise
 
     async def peek(self, tokens: int) -> list[int] | None:
         """Return the ids that the engine itself says its cache holds, about `tokens`; or None.
@@ -184,11 +187,11 @@ class Cache:
         With another number of `threads` that is done only where what is cached can be carried
         over: returns False where reading it again would cost more than the threads bring.
         """
-        if threads is not None and self.engine.alive:
-            saved = await self.save() or self.states.has(self.held)
-            if not saved and len(self.held) >= _MUCH:
-                return False
-        async with self.busy:
+        async with self.busy:  # all along: what an answer adds in between would be forgotten
+            if threads is not None and self.engine.alive:
+                saved = await self._save() or self.states.has(self.held)
+                if not saved and len(self.held) >= _MUCH:
+                    return False
             wanted = self.held
             self.forget()
             await self.engine.restart(threads)
@@ -207,6 +210,8 @@ class Cache:
 
     async def _warm(self, head: list[int]) -> None:
         async with self.busy:
+            if self._cool:  # while it waited
+                return
             if len(self.held) > len(head) and not self.states.has(self.held):
                 return  # what a longer conversation needs is not given up for a guess
             with contextlib.suppress(EngineError):  # the answer itself will meet it, and say so
