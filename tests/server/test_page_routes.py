@@ -2,12 +2,12 @@
 
 import json
 import signal
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.client import HTTPConnection
 
 import psutil
 import pytest
-from tests.server.serving import serving
+from tests.server.serving import Serving, serving
 
 from palaver.core.log import CallStarted
 from palaver.core.messages import Message, ToolCall, ToolResult, assistant, user
@@ -211,6 +211,22 @@ def test_stop_keeps_what_came_and_it_goes_on(server):
     whole = texts(settled(server, session))
     assert len(whole) == 2
     assert whole[-1].startswith(cut)
+
+
+def test_who_waits_for_others_is_told_so_and_can_stop(tmp_path):
+    with closing(Serving(tmp_path, "--slots", "1")) as server:
+        early = post(server, "sessions", text="Tell me a story.", sampling=ENDLESS)["id"]
+        with watching(server, early) as events:  # the model may not even be loaded yet
+            until(events, "text")
+            late = post(server, "sessions", text="Hello!")["id"]
+            with watching(server, late) as others:
+                assert "other requests" in until(others, "waiting")[0]["why"]
+                post(server, f"sessions/{late}/stop")
+                until(others, "idle", step="unanswered")
+            post(server, f"sessions/{early}/stop")
+        state = settled(server, late)
+        post(server, f"sessions/{late}/continue", tip=tip(state))
+        assert "palaver" in texts(settled(server, late))[-1]
 
 
 def test_edit_retry_undo_and_redo_move_in_the_tree(server):

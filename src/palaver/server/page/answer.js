@@ -81,7 +81,7 @@ export class Answer {
   // Takes an event of the answer under way; it is seen with the next `paint`.
   add(event) {
     if (event.type === "prefill") this.reading(event);
-    else if (event.type === "waiting") this.waiting(`${line(event.why)}; again in ${event.seconds} s`);
+    else if (event.type === "waiting") this.waiting(line(event.why) + (event.seconds ? `; again in ${event.seconds} s` : ""));
     else if (event.type === "text" || event.type === "reasoning") {
       this.part(event.type, event.new).text += event.text;
     } else if (event.type === "call_delta" || event.type === "call") this.call(event);

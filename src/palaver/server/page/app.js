@@ -293,7 +293,8 @@ function search() {
   searching = setTimeout(async () => {
     const text = at("search").value.trim();
     if (!text) return list();
-    await sessions.search(text).catch((error) => notice(error.message, "bad"));
+    const still = () => at("search").value.trim() === text;
+    await sessions.search(text, still).catch((error) => notice(error.message, "bad"));
   }, 200);
 }
 

@@ -71,8 +71,10 @@ export class Sessions {
     return line(hit.title || known?.preview || "", 120) || `Session ${hit.session}`;
   }
 
-  async search(text) {
+  // `still`: the text is what is looked for, also when the answer comes.
+  async search(text, still) {
     const { hits } = await post("search", { text });
+    if (!still()) return;
     this.shown = null;
     const items = hits.map((hit) => {
       const [from, to] = hit.found;

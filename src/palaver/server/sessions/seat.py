@@ -7,7 +7,7 @@ import datetime
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 
-from palaver.core.events import Event, MessageDone
+from palaver.core.events import Event, MessageDone, Waiting
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.core.model import Count, ModelInfo
@@ -48,6 +48,8 @@ class Seat:
     ) -> AsyncIterator[Event]:
         """Answer the log; see `palaver.core.model.Model.respond`."""
         prompt = await self.any.prompt(rows, tools)
+        if self._lanes.busy == len(self._lanes.lanes):
+            yield Waiting("other requests are answered first", 0)
         async with self._model(prompt.ids) as model:
             if model:
                 async with aclosing(model.answer(prompt, tools, sampling)) as events:

@@ -77,10 +77,15 @@ class Tools:
         self._guard = bench.guard()
         self._shop: Workshop | None = None
 
+    @property
+    def loading(self) -> bool:
+        """Whether the model is not there yet."""
+        return self._bench.service.state == "loading"
+
     async def seat(self, began: float, client: str, halt: asyncio.Event) -> Seat | None:
         """Return the model once it is loaded; None where the user stops waiting. ApiError."""
         service = self._bench.service
-        while service.state == "loading" and not halt.is_set():
+        while self.loading and not halt.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK):
                     await halt.wait()

@@ -15,7 +15,7 @@ from palaver.chat.run import run_turn, take
 from palaver.chat.work import Workshop
 from palaver.conversation import Conversation
 from palaver.core.errors import PalaverError
-from palaver.core.events import Event, MessageDone, ToolFinished
+from palaver.core.events import Event, MessageDone, ToolFinished, Waiting
 from palaver.core.generation import Sampling
 from palaver.core.log import Row
 from palaver.server.errors import ApiError
@@ -82,6 +82,8 @@ class Turn:
 
     async def _seated(self, asked: Asked) -> Seat | None:
         """Wait until the model is loaded; None where the user stops that."""
+        if self._tools.loading:
+            self._wire.put(Waiting("the model is loading", 0))
         self._seat = await self._tools.seat(self.conversation.began, asked.client, self.halt)
         if self._seat and self.halt.is_set():
             self._seat.cancel()
