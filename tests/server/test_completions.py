@@ -158,6 +158,9 @@ def test_health_and_counters(server):
     server.post("/v1/completions", prompt="a", max_tokens=3)
     text = server.ask("GET", "/metrics")[2].decode()
     found = dict(re.findall(r"^(palaver_\S+) (\S+)$", text, re.MULTILINE))
-    assert float(found["palaver_completion_tokens_total"]) >= 3
+    values = {name: float(value) for name, value in found.items()}
+    assert len(values) == sum(not line.startswith("#") for line in text.splitlines())
+    assert values["palaver_completion_tokens_total"] >= 3
+    assert values["palaver_up"] == 1
     assert float(found["palaver_slots"]) == 4
     assert 'palaver_requests_total{route="/v1/completions",status="200"}' in found

@@ -37,7 +37,7 @@ async def metrics(request: Request) -> Response:
     service: Service = request.app.state.service
     lanes = service.lanes
     text = service.metrics.text(
-        up=service.state == "ready",
+        up=int(service.state == "ready"),
         slots=len(lanes.lanes) if lanes else 0,
         slots_busy=lanes.busy if lanes else 0,
         requests_waiting=lanes.waiting if lanes else 0,
