@@ -21,7 +21,7 @@ export class Log {
     this.live = null;
     this.cards = new Map();
     this.newest = null; // the newest answer
-    this.asked = null; // the newest user message
+    this.printed = false; // whether a command printed something since the newest user message
   }
 
   get tip() {
@@ -105,12 +105,12 @@ export class Log {
     const node = el(
       "article",
       { class: "said", "aria-label": "you said", "data-row": row.id },
-      before ? el("details", { class: "system" }, el("summary", {}, NOTICES.exec), el("pre", {}, exact(before))) : null,
+      before && !this.printed ? el("details", { class: "system" }, el("summary", {}, NOTICES.exec), el("pre", {}, exact(before))) : null,
       el("div", { class: "bubble", dir: "auto" }, said),
       el("footer", {}, el("div", { class: "acts" }, copier, edit)),
     );
-    this.asked = { row, node };
     this.newest = null;
+    this.printed = false;
     this.put(node);
   }
 
@@ -150,6 +150,7 @@ export class Log {
     if (entry.kind === "cleared") return this.aside("Begun anew here.");
     const head = NOTICES[entry.kind];
     if (entry.kind !== "exec") return this.aside(`${head ? head + ": " : ""}${entry.text}`);
+    this.printed = true;
     this.put(el("details", { class: "system" }, el("summary", {}, head), el("pre", {}, exact(entry.text))));
   }
 
