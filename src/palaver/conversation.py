@@ -80,15 +80,15 @@ class Conversation:
         self, entry: Entry, generation: Generation | None = None, *, durable: bool = True
     ) -> Row:
         """Write an entry below the tip and make it the tip."""
+        above = self.rows
         if self._below is not None:
-            self.rows = self.rows[: self.rows.index(self._below) + 1]
-            self._below = None
-        parent = self.rows[-1].id if self.rows else None
+            above = above[: above.index(self._below) + 1]
+        parent = above[-1].id if above else None
         row = await self.store.run(
             Store.append, self.session, parent, entry, generation, durable=durable
         )
-        self.rows.append(row)
-        self._piece = 0
+        above.append(row)
+        self.rows, self._below, self._piece = above, None, 0
         return row
 
     async def journal(self, kind: JournalKind, text: str) -> None:
