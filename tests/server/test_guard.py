@@ -63,6 +63,9 @@ def test_every_route_is_for_our_hosts_and_pages(server, key, method, path):
         assert status == 403, origin
         assert "access-control-allow-origin" not in headers
     assert server.ask(method, path, headers=own | {"sec-fetch-site": "cross-site"})[0] == 403
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-dest": "document"}
+    status = server.ask(method, path, headers=own | link)[0]
+    assert (status == 403) == (method == "POST")
     for allowed in ({"host": "box.example:80"}, {"origin": server.url}, {"origin": PAGE}):
         assert server.ask(method, path, headers=own | allowed)[0] != 403, allowed
 

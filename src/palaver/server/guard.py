@@ -120,7 +120,9 @@ class Guard:
             )
         origin = headers.get("origin")
         if origin is None:
-            foreign = headers.get("sec-fetch-site") == "cross-site"
+            # A link that the user followed shows them an answer, and nobody else.
+            followed = scope["method"] == "GET" and headers.get("sec-fetch-dest") == "document"
+            foreign = headers.get("sec-fetch-site") == "cross-site" and not followed
         else:
             own = origin in (f"http://{host}", f"https://{host}")
             foreign = not own and origin not in self._policy.origins
