@@ -112,16 +112,6 @@ FLAGS = (
     Flag("plain", ("--plain",), None, "No colour, no redrawing: plain lines."),
     Flag("raw", ("--raw",), None, "Show every token as it is: the prompt's and the answer's."),
 )
-SAMPLING = (
-    "max_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repeat_penalty",
-    "seed",
-    "stop",
-)
 
 
 def with_tools(flags: dict[str, Any]) -> dict[str, Any]:

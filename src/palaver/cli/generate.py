@@ -11,7 +11,7 @@ import click
 
 from palaver.cli._options import ENGINE, flags, load_settings
 from palaver.cli._piped import read_piped
-from palaver.cli.flags import SAMPLING
+from palaver.config.settings import SAMPLING
 from palaver.core.errors import UserError
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from palaver.cli._options import ENGINE, flags, load_settings
-from palaver.cli.flags import SAMPLING
+from palaver.config.settings import SAMPLING
 from palaver.core.errors import UserError
 
 _SAMPLING = tuple(name for name in SAMPLING if name != "max_tokens")

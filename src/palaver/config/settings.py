@@ -18,6 +18,9 @@ from palaver.config.paths import config_dir
 from palaver.core.errors import UserError
 
 STATUS_FIELDS = ("model", "context", "cost", "session", "turns", "threads")
+SAMPLING = (  # how an answer is drawn
+    "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop",
+)  # fmt: skip
 LEAST_CONTEXT = 64  # tokens; llama.cpp rounds up to 256
 
 

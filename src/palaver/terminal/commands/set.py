@@ -5,24 +5,13 @@ from __future__ import annotations
 import difflib
 
 from palaver.assemble import DEFAULT_TEMPERATURE
-from palaver.config.settings import keys, parse
+from palaver.config.settings import SAMPLING, keys, parse
 from palaver.core.errors import UserError
 from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import visible
 
-_CHANGEABLE = (
-    "max_tokens",
-    "temperature",
-    "top_k",
-    "top_p",
-    "min_p",
-    "repeat_penalty",
-    "seed",
-    "stop",
-    "reasoning_effort",
-    "status",
-)
+_CHANGEABLE = (*SAMPLING, "reasoning_effort", "status")
 
 
 async def run(chat: Controller, argument: str) -> None:
