@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from palaver import demo
-from palaver.config import environment, paths
+from palaver.config import backends, environment, paths
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.engines import checkpoints
@@ -22,7 +22,6 @@ from palaver.engines.registry import Kind, best, find, weights_of
 
 TINY = "palaver-tiny"
 EMBEDDED = 2048  # tokens of a text that is made a vector: llama.cpp reads it in one piece
-CHAT = "chat-endpoint"
 
 
 def start(
@@ -69,7 +68,7 @@ def runs_here(settings: Settings) -> bool:
 
 def speaks_chat(settings: Settings) -> bool:
     """Say whether the model is behind a chat endpoint, which gives no tokens."""
-    return not runs_here(settings) and kind_of(settings).name == CHAT
+    return not runs_here(settings) and kind_of(settings).name == backends.ENDPOINT
 
 
 def model_name(settings: Settings) -> str:
@@ -86,7 +85,7 @@ def kind_of(settings: Settings) -> Kind:
         kind = find(settings.engine)
         return find(kind.attached) if kind.attached and settings.endpoint else kind
     if settings.endpoint:
-        return find(CHAT)
+        return find(backends.ENDPOINT)
     if settings.llama_server:
         return find("llama-server")
     if settings.model is None or settings.model == TINY:
