@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from typing import Protocol
 
 from palaver.core.errors import UserError
 from palaver.core.format import Rendered
 from palaver.formats import _marks
+from palaver.formats._dicts import Change
 from palaver.formats._program import Program
 from palaver.formats._tokens import ControlTokens
 
-Change = Callable[[str], str]
 Ranges = list[tuple[int, int]]
 
 # Words of JSON Schema that templates compare with; they can be no part of a token by chance
