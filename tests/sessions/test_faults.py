@@ -280,3 +280,15 @@ def test_damage_is_a_clear_error_or_none_and_no_text_changes(small, tmp_path):
         except (StoreError, UserError):
             pass
     assert clear > 50
+
+
+def test_a_lock_that_can_not_be_removed_is_given_back_all_the_same(path):
+    locks = path.with_name("palaver.db.locks")
+    with Store(path) as store:
+        session = store.create_session()
+        locks.rename(path.with_name("away"))
+        locks.touch()
+    locks.unlink()
+    path.with_name("away").rename(locks)
+    with Store(path) as store:
+        store.claim(session)

@@ -28,7 +28,7 @@ from palaver.sessions.imports import read_file
 from palaver.sessions.markdown import to_markdown
 from palaver.sessions.store import Store
 
-from .stores import talk, texts
+from .stores import python, talk, texts
 
 
 def import_file(store, path):
@@ -254,6 +254,31 @@ def test_markdown_reads_well(store, rich):
         '*Calls* `python`\n\n```\n{"code": "1"}\n```\n\n## Tool\n\n*Result of* `python`\n\n'
         "```\n1\n```\n\n## Assistant\n\n> It is 1.\n"
     )
+
+
+def test_what_hides_text_is_spelled_in_markdown():
+    shown = to_markdown("t", row_of(user("a\u202eb\U000e0041c")))
+    assert "> a\\u202eb\\U000e0041c\n" in shown
+
+
+FULL = """
+import resource, signal, sys
+from pathlib import Path
+from palaver.core.errors import UserError
+from palaver.sessions.export import write_new
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))
+try:
+    write_new(Path(sys.argv[1]), "x" * 9000)
+except UserError as error:
+    print(error)
+"""
+
+
+def test_an_export_that_does_not_fit_on_the_disk_leaves_no_file(tmp_path):
+    out, errors = python(FULL, tmp_path / "x.md").communicate(timeout=30)
+    assert (out, errors) == (f"{tmp_path / 'x.md'} can't be written: File too large.\n", "")
+    assert not (tmp_path / "x.md").exists()
 
 
 def test_code_in_markdown_stays_as_it_was():

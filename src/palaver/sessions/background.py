@@ -26,6 +26,7 @@ class AsyncStore:
         """Use `AsyncStore.open`."""
         self._store = store
         self._thread = thread
+        self._closed = False
 
     @classmethod
     async def open(cls, path: Path, *, readonly: bool = False) -> Self:
@@ -49,6 +50,9 @@ class AsyncStore:
 
     async def close(self) -> None:
         """Finish what was asked, close the store and end its thread; safe to call twice."""
-        if not self._thread._shutdown:
-            await self.run(Store.close)
-            self._thread.shutdown(wait=False)
+        if not self._closed:
+            self._closed = True
+            try:
+                await self.run(Store.close)
+            finally:
+                self._thread.shutdown(wait=False)

@@ -47,9 +47,13 @@ def write_new(path: Path, text: str) -> None:
     try:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            try:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                path.unlink(missing_ok=True)  # what is cut off there keeps nobody from trying again
+                raise
     except FileExistsError:
         raise UserError(f"{path} is there already.", fix="Name another file.") from None
     except OSError as error:

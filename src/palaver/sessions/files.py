@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from palaver.core.errors import UserError
@@ -59,17 +60,12 @@ class Claims:
             while session not in self._held:
                 handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
                 try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except BlockingIOError:
-                    owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
-                    os.close(handle)
-                    raise _taken(session, owner) from None
-                if os.fstat(handle).st_nlink:  # else its owner removed it as we waited
-                    os.ftruncate(handle, 0)
-                    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
-                    self._held[session] = handle
-                else:
-                    os.close(handle)
+                    _lock(handle, session)
+                    if os.fstat(handle).st_nlink:  # else its owner removed it as we waited
+                        self._held[session] = handle
+                finally:
+                    if session not in self._held:
+                        os.close(handle)
         except OSError as error:
             raise from_os(path, error) from error
 
@@ -77,13 +73,25 @@ class Claims:
         """Give the lock of a session back, if it is held."""
         handle = self._held.pop(session, None)
         if handle is not None:
-            (self._folder / f"{session}.lock").unlink(missing_ok=True)
+            with suppress(OSError):  # a file that stays holds nobody back
+                (self._folder / f"{session}.lock").unlink()
             os.close(handle)
 
     def drop_all(self) -> None:
         """Give every lock back."""
         for session in list(self._held):
             self.drop(session)
+
+
+def _lock(handle: int, session: int) -> None:
+    """Lock a session's file and write into it who did. Raises UserError, OSError."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(handle, 32, 0).decode("ascii", "replace").strip()
+        raise _taken(session, owner) from None
+    os.ftruncate(handle, 0)
+    os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
 
 
 def _taken(session: int, owner: str) -> UserError:

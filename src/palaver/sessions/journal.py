@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import groupby
 from typing import Literal, get_args
 
 from msgspec import structs
@@ -38,19 +39,13 @@ def rebuild(pieces: Iterable[tuple[str, str]]) -> Message:
     Its stop is "error". A call in it has an error, so that nothing runs it.
     """
     parts: list[Part] = []
-    for kind, text in pieces:
-        last = parts[-1] if parts else None
+    for kind, run in groupby(pieces, key=lambda piece: piece[0]):
+        text = "".join(text for _, text in run)
         match kind:
             case "text":
-                if isinstance(last, Text):
-                    parts[-1] = Text(last.text + text)
-                else:
-                    parts.append(Text(text))
+                parts.append(Text(text))
             case "reasoning":
-                if isinstance(last, Reasoning):
-                    parts[-1] = Reasoning(last.text + text)
-                else:
-                    parts.append(Reasoning(text))
+                parts.append(Reasoning(text))
             case "call":
                 _add_calls(parts, text)
             case _:

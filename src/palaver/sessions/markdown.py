@@ -58,7 +58,12 @@ def _part(part: Part) -> str:
 
 def _shown(text: str) -> str:
     text = text.replace("\r\n", "\n")
-    return _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _CONTROL.sub(_spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    point = ord(found[0])
+    return f"\\u{point:04x}" if point < 0x10000 else f"\\U{point:08x}"
 
 
 def _quote(text: str) -> str:
