@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +34,7 @@ LONG = ("--max-tokens", "20000", "--context", "24576", "--temperature", "0")  # 
 def tiny() -> Path:
     """Return a random model that says noise; greedy, it never ends."""
     folder = Path(tempfile.mkdtemp(prefix="palaver-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return make_tiny(folder / "tiny.gguf", **{"llama.context_length": 32768})
 
 
