@@ -82,6 +82,10 @@ class Witness:
                 self.seen[name] += bool(mask & _WRITTEN)
                 at += 16 + size
 
+    def close(self) -> None:
+        """Watch no longer."""
+        os.close(self._fd)
+
 
 class Trial:
     """One home and one folder; sessions that are killed again and again."""
@@ -125,6 +129,7 @@ class Trial:
             finally:
                 chat.kill()
         self._check()
+        self._witness.close()
 
     def rows(self) -> list[Row]:
         """Return what the session stands on."""
