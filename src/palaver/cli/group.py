@@ -106,3 +106,4 @@ def _quiet_stdout() -> None:
     """Keep the interpreter from complaining, at exit, about a pipe that is closed."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
+    os.close(null)
