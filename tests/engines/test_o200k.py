@@ -107,6 +107,8 @@ def test_downloaded_last(tmp_path: Path, server: tuple[str, list[bytes]]) -> Non
     assert o200k.find(cache, url=url, progress=lambda *a: seen.append(a)) == cache
     assert seen[-1] == ("download", o200k.SIZE, o200k.SIZE)
     assert (cache / o200k.FILE).stat().st_size == o200k.SIZE
+    with pytest.raises(UserError, match="can't be written"):
+        o200k.find(cache / o200k.FILE / "below", url=url)
     (cache / o200k.FILE).write_bytes(b"damaged")
     files[0] = b"x" * o200k.SIZE
     with pytest.raises(EngineError, match="sent another file"):

@@ -11,8 +11,10 @@ A file counts only if its SHA-256 is that of the one which OpenAI publishes.
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -38,7 +40,8 @@ def find(
 
     `base` is what TIKTOKEN_ENCODINGS_BASE names, `checkpoint` a folder with a tokenizer.json, that
     file, or a GGUF. Only where neither is given and the cache has none is it downloaded.
-    Raises UserError for a `base` or `checkpoint` without it, EngineError where a download fails.
+    Raises UserError for a `base` or `checkpoint` without it and a `cache` that can't be written,
+    EngineError where a download fails.
     """
     if base is not None:
         if not _right(base / FILE):
@@ -56,10 +59,7 @@ def find(
         return cache
     else:
         data = _download(url, progress or (lambda *_: None))
-    cache.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    partial.replace(path)
+    _keep(path, data)
     return cache
 
 
@@ -98,6 +98,21 @@ def _tokens(checkpoint: Path) -> Sequence[str]:
     except (ValueError, LookupError, TypeError, RecursionError, AttributeError):
         raise UserError(f"{path} is no tokenizer.json") from None
     return by_rank
+
+
+def _keep(path: Path, data: bytes) -> None:
+    """Write the file, whole or not at all, also where another process does so, too."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise UserError(
+            f"{path} can't be written: {error.strerror}", fix="Check the folder's rights and room."
+        ) from None
 
 
 def _right(path: Path) -> bool:
