@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -70,6 +71,19 @@ def test_what_can_not_be_written_is_said_at_once(tmp_path):
     ):
         with pytest.raises(UserError, match=said):
             check_writable(path)
+
+
+class MadeMeanwhile(type(Path())):
+    """A path at which another program writes a record just after it was looked for."""
+
+    def exists(self):
+        self.write_bytes(RECORDS[0] + b"\n")
+        return False
+
+
+def test_looking_whether_a_file_can_be_written_removes_nothing_of_others(tmp_path):
+    check_writable(MadeMeanwhile(tmp_path / "new.jsonl"))
+    assert (tmp_path / "new.jsonl").read_bytes() == RECORDS[0] + b"\n"
 
 
 def records_in(path):

@@ -11,13 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from palaver.capture.output import (
+    Saved,
     build_record,
     build_records,
     capture_session,
     save_session,
     write_record,
 )
-from palaver.capture.records import Policy
+from palaver.capture.records import Built, Policy
 from palaver.capture.sign import CLOSING, sandwich
 from palaver.conversation import Conversation
 from palaver.core.log import Compaction, Notice
@@ -148,6 +149,16 @@ def test_what_would_teach_something_wrong_is_left_out(store):
         "is marked bad": 1,
         "has no answer": 1,
     }
+
+
+def test_what_was_left_out_is_said():
+    why = {"was stopped": 2, "has an empty answer": 1, "is marked bad": 2, "has no answer": 3}
+    assert str(Saved(Built(None, 0, why), False)).split("; ")[1:] == [
+        "left out 2 turns whose answer was stopped",
+        "left out 1 turn that has an empty answer",
+        "left out 2 turns that are marked bad",
+        "left out 3 turns that have no answer",
+    ]
 
 
 def test_good_marks_choose_and_redeem(store):

@@ -44,8 +44,7 @@ def check_writable(path: Path) -> None:
     """Raise UserError if records could not be appended to `path`; leaves no trace."""
     there = path.exists()
     with _locked(path) as file:
-        _end(file, path, cut=False)
-        if not there:
+        if not _end(file, path, cut=False) and not there:  # nor did another write it since
             path.unlink(missing_ok=True)
 
 
@@ -89,30 +88,27 @@ def append_records(
 def _locked(path: Path) -> Iterator[int]:
     """Open the file for this process alone."""
     try:
-        file = _open(path)
-        while not _lock(file, path):
-            os.close(file)
+        while True:
             file = _open(path)
+            try:
+                _lock(file, path)
+                if os.fstat(file).st_nlink:  # else it was removed or replaced as we waited
+                    yield file
+                    return
+            finally:
+                os.close(file)
     except OSError as error:
         raise _from_os(path, error) from error
-    try:
-        yield file
-    except OSError as error:
-        raise _from_os(path, error) from error
-    finally:
-        os.close(file)
 
 
-def _lock(file: int, path: Path) -> bool:
-    """Wait for the lock; False if the file was removed or replaced meanwhile."""
+def _lock(file: int, path: Path) -> None:
+    """Wait for the lock. Raises UserError where another program keeps it."""
     until = time.monotonic() + LOCK_SECONDS
     while True:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return os.fstat(file).st_nlink > 0
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() > until:
-                os.close(file)
                 raise UserError(
                     f"Another program keeps {path} locked.", fix="Wait for it, or end it."
                 ) from None
@@ -122,13 +118,17 @@ def _lock(file: int, path: Path) -> bool:
 def _open(path: Path) -> int:
     flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     try:
-        file = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600)
-        os.fchmod(file, 0o600)
+        file, made = os.open(path, flags | os.O_CREAT | os.O_EXCL, 0o600), True
     except FileExistsError:
-        file = os.open(path, flags)
-    if not stat.S_ISREG(os.fstat(file).st_mode):
+        file, made = os.open(path, flags), False
+    try:
+        if made:
+            os.fchmod(file, 0o600)  # the umask has no say
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise UserError(f"{path} is no ordinary file.", fix="Name a file to append records to.")
+    except BaseException:
         os.close(file)
-        raise UserError(f"{path} is no ordinary file.", fix="Name a file to append records to.")
+        raise
     return file
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from palaver.capture.append import Place, append_records, check_writable
+from palaver.capture.append import Place, append_records
 from palaver.capture.records import Built, Policy, build
 from palaver.core.log import Row
 from palaver.sessions.background import AsyncStore
@@ -19,6 +19,7 @@ from palaver.sessions.captured import Captured, captured, conversations, note_ca
 from palaver.sessions.store import Store
 
 _END = b"]}"  # of a record's line
+_PLURALS = {"is": "are", "has": "have"}
 
 
 class Saved(Struct, frozen=True):
@@ -31,12 +32,7 @@ class Saved(Struct, frozen=True):
 
     def __str__(self) -> str:
         """Say it in a line for the user, without the file's name."""
-        notes = [
-            f"left out {count} turn{'s' if count > 1 else ''} whose answer {why}"
-            if why.startswith(("was", "has an"))
-            else f"left out {count} turn{'s' if count > 1 else ''} that {why}"
-            for why, count in self.built.left_out.items()
-        ]
+        notes = [_left_out(why, count) for why, count in self.built.left_out.items()]
         if self.built.line is None:
             head = "nothing to save: a record needs two messages"
         elif not self.written:
@@ -47,9 +43,12 @@ class Saved(Struct, frozen=True):
         return "; ".join([head, *notes])
 
 
-def check_output(path: Path) -> None:
-    """Raise UserError if records could not be appended to `path`; for the start of a chat."""
-    check_writable(path)
+def _left_out(why: str, count: int) -> str:
+    turns = f"{count} turns" if count > 1 else "1 turn"
+    if why.startswith("was"):
+        return f"left out {turns} whose answer {why}"
+    verb, rest = why.split(" ", 1)
+    return f"left out {turns} that {_PLURALS[verb] if count > 1 else verb} {rest}"
 
 
 class Record(Struct, frozen=True):

@@ -36,13 +36,8 @@ def capture(
     that were marked /bad, and those whose answer was cut off and not marked /good, are left out.
     """
     from palaver import assemble
-    from palaver.capture.output import (
-        Saved,
-        build_record,
-        build_records,
-        check_output,
-        write_record,
-    )
+    from palaver.capture.append import check_writable
+    from palaver.capture.output import Saved, build_record, build_records, write_record
     from palaver.capture.records import Policy
     from palaver.cli._store import opened, print_text, say, session_numbers
     from palaver.config.settings import Settings
@@ -50,7 +45,7 @@ def capture(
     signing = assemble.signing(Settings(kb=kb, kernel=kernel))
     policy = Policy(no_system=no_system, good_only=good_only, signing=signing)
     if output:
-        check_output(output)
+        check_writable(output)
     with opened(readonly=output is None) as store:
         numbers = session_numbers(store, sessions)
         found = written = 0

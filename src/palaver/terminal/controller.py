@@ -82,9 +82,9 @@ class Controller:
         assemble.signing(self.settings)
         self.tooling.open()
         if self.settings.output:
-            from palaver.capture.output import check_output
+            from palaver.capture.append import check_writable
 
-            check_output(Path(self.settings.output).expanduser())
+            check_writable(Path(self.settings.output).expanduser())
         store = self._store = await AsyncStore.open(self._vault.path)
         recovered: Row | None = None
         if self.flags.get("resume"):
