@@ -16,7 +16,7 @@ def sessions(ctx: click.Context) -> None:
 
 
 @sessions.command("list")
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
 def list_(limit: int = 20, everything: bool = False) -> None:
     """List the newest conversations."""
@@ -52,7 +52,7 @@ def show(session: str, branches: bool) -> None:
 
 @sessions.command("search")
 @click.argument("words", nargs=-1, required=True)
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, show_default=True)
+@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
 def search(words: tuple[str, ...], limit: int) -> None:
     """Find entries that hold all WORDS. "Some words" are a phrase, word* a beginning."""
     from palaver.cli._store import opened, print_text, say, when

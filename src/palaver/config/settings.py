@@ -21,6 +21,7 @@ STATUS_FIELDS = ("model", "context", "cost", "session", "turns", "threads")
 SAMPLING = (  # how an answer is drawn
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repeat_penalty", "seed", "stop",
 )  # fmt: skip
+MOST = (1 << 31) - 1  # what engines take as a number
 LEAST_CONTEXT = 64  # tokens; llama.cpp rounds up to 256
 
 
@@ -99,6 +100,8 @@ class Settings:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise UserError(f"{name} = {value}: must be at least 1")
+            if value is not None and value > MOST:
+                raise UserError(f"{name} = {value}: must be at most {MOST}")
         for name in re.findall(r"\{(\w*)", self.status.replace("{{", "")):
             _one_of("status: field", name, STATUS_FIELDS)
         if not all(self.stop):

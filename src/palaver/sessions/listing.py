@@ -21,7 +21,7 @@ class Session(Struct, frozen=True):
     """A conversation. Times are seconds since the epoch.
 
     `tip` is the row at which it stands. `base` is the row of another session at which it
-    began, if it is a fork. `messages` counts those that were written in it, all branches.
+    began, if it is a fork. `messages` counts those of all its branches, what a fork shares, too.
     `preview` is the beginning of the first thing the user said in it.
     """
 
@@ -49,7 +49,8 @@ class Branch(Struct, frozen=True):
 
 def one_session(connection: apsw.Connection, session: int) -> Session:
     """Return a session. Raises UserError if there is none."""
-    found = fetch_one(connection, f"{_SESSION} WHERE id = ?", (session,))
+    known = session < 1 << 63  # SQLite's numbers end there
+    found = fetch_one(connection, f"{_SESSION} WHERE id = ?", (session,)) if known else None
     if found is None:
         raise UserError(
             f"There is no session {session}.", fix="`palaver sessions list` shows those there are."
