@@ -167,7 +167,7 @@ class Terminal:
 
     def answered(self, times: int = 1) -> None:
         """Wait until so many answers are over and the next can be asked for."""
-        self.wait(lambda: len(re.findall(r"\d+ reused, \d+ read", self.text())) >= times)
+        self.wait(lambda: len(re.findall(r"\d+ reused,\s+\d+ read", self.text())) >= times)
         self.ready()
 
     def leave(self) -> None:

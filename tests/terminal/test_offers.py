@@ -32,7 +32,7 @@ def notices(home: Path) -> list[str]:
 def test_what_is_allowed_runs_and_its_output_goes_with_the_next_message(tmp_path, place):
     with shipped(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ./make")
+        terminal.line('say "CMD: ./make"')
         terminal.wait("[result] shell: 1 line")
         terminal.ready()
         terminal.line("hello")
@@ -52,7 +52,7 @@ def test_what_is_allowed_runs_and_its_output_goes_with_the_next_message(tmp_path
 def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed, made):
     with shipped(tmp_path, "--cmd", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ./make")
+        terminal.line('say "CMD: ./make"')
         terminal.wait("may it run?")
         assert "  | ./make" in terminal.rows()
         assert not (place / "made").exists()
@@ -67,7 +67,7 @@ def test_a_line_that_may_do_more_is_asked_about(tmp_path, place, answer, printed
 def test_ctrl_c_at_the_question_runs_nothing(tmp_path, place):
     with shipped(tmp_path, "--cmd", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ./make")
+        terminal.line('say "CMD: ./make"')
         terminal.wait("may it run?")
         terminal.send("\x03")
         terminal.wait("not run: the user stopped the turn")
@@ -80,11 +80,12 @@ def test_what_a_killed_proposal_had_printed_goes_with_the_next_message(tmp_path,
     (place / "make").write_text("#!/bin/sh\necho half; sleep 60\n")
     with shipped(tmp_path, "--cmd", "--no-tools", "--consent", "auto", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ./make")
+        terminal.line('say "CMD: ./make"')
         terminal.wait(lambda: "  half" in terminal.rows())
         terminal.child.kill(9)
         terminal.child.wait()
-    with shipped(tmp_path, "--no-tools", "--resume", "last", columns=100) as terminal:
+    more = "--no-tools", "--resume", "last", "--max-tokens", "20"
+    with shipped(tmp_path, *more, columns=100) as terminal:
         terminal.ready()
         terminal.line("hello")
         terminal.answered()
@@ -97,7 +98,7 @@ def test_what_a_killed_proposal_had_printed_goes_with_the_next_message(tmp_path,
 def test_without_the_flag_nothing_is_offered(tmp_path, place):
     with shipped(tmp_path, "--no-tools", columns=100) as terminal:
         terminal.ready()
-        terminal.line("say CMD: ./make")
+        terminal.line('say "CMD: ./make"')
         terminal.answered()
         assert "[result]" not in terminal.text()
         assert not (place / "made").exists()

@@ -47,13 +47,13 @@ def test_reading_tools_are_on_and_every_step_is_in_the_log(tmp_path, place):
         terminal.ready()
         terminal.line("list the files")
         terminal.answered()
-        terminal.line("read notes.txt")
+        terminal.line("Read notes.txt")
         terminal.answered(2)
         rows = terminal.rows()
         assert "[call] list_files({})" in rows
         at = rows.index("[result] read_file: 2 lines")
         assert rows[at + 1 : at + 3] == ["  hello there", "  second line"]
-        assert "hello there" in rows[at + 3]
+        assert rows[at + 3].startswith("The file begins with: hello")
         terminal.leave()
     assert kinds(tmp_path) == ["user", "assistant", "CallStarted", "tool", "assistant"] * 2
     assert results(tmp_path) == ["notes.txt", "hello there\nsecond line\n"]

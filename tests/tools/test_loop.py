@@ -73,7 +73,7 @@ def test_the_shipped_model_lists_and_reads_and_only_new_tokens_are_read(tmp_path
         async with talking(tmp_path) as (model, log):
             first = await say(model, log, place, "list the files")
             assert results(first) == [("list_files", "docs/\nnotes.txt")]
-            second = await say(model, log, place, "read notes.txt")
+            second = await say(model, log, place, "Read notes.txt")
             assert results(second) == [("read_file", "hello there\nsecond line\n")]
             third = await say(model, log, place, "what is in docs/?")
             assert results(third) == [("list_files", "a.md")]
@@ -116,7 +116,7 @@ def test_leaving_the_loop_of_a_chatbot_ends_its_tool(place, monkeypatch):
     monkeypatch.setenv("PALAVER_TEMPERATURE", "0")
     slow = Slow()
     with Chatbot(tools=[slow], threads=1) as bot:
-        asking = threading.Thread(target=bot.user_turn, args=("read notes.txt",), daemon=True)
+        asking = threading.Thread(target=bot.user_turn, args=("Read notes.txt",), daemon=True)
         asking.start()
         assert slow.begun.wait(60)
         assert bot.state == "awaiting tool"
@@ -135,7 +135,7 @@ def test_hooks_see_the_calls_of_a_chatbot(tmp_path, place, monkeypatch):
     config.parent.mkdir(parents=True)
     config.write_text("[hooks]\nbefore = [\"echo 'not today' >&2; exit 1\"]\n")
     with Chatbot(tools=["read_file"], threads=1) as bot:
-        bot.user_turn("read notes.txt")
+        bot.user_turn("Read notes.txt")
         (result,) = [m.parts[0] for m in bot.messages if m.role == "tool"]
     assert result.failed
     assert result.text.endswith("says no: not today")
