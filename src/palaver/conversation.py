@@ -7,17 +7,15 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
 
 from palaver.config import paths
 from palaver.core.errors import UserError
 from palaver.core.generation import Generation
-from palaver.core.log import Compaction, Entry, Notice, Row, turn_starts, visible
+from palaver.core.log import Compaction, Entry, JournalKind, Notice, Row, turn_starts, visible
 from palaver.core.messages import Message, Reasoning, Text, system
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Mark, MarkKind, Store
 
-JournalKind = Literal["text", "reasoning", "call"]
 CLEARED = Notice("cleared", "")
 EXEC_HEAD = "[exec output]"
 

@@ -27,7 +27,7 @@ import msgspec
 from msgspec import Struct
 
 from palaver.capture.sign import sandwich
-from palaver.core.log import Compaction, Row, turn_starts, visible
+from palaver.core.log import Compaction, Row, message_of, turn_starts, visible
 from palaver.core.messages import Message, ToolCall, ToolResult
 from palaver.sessions.store import Mark
 
@@ -56,7 +56,7 @@ class Built(Struct, frozen=True):
 def build(rows: Sequence[Row], marks: Mapping[int, Sequence[Mark]], policy: Policy) -> Built:
     """Make the record of a path. Fewer than two messages beside the system's make none."""
     shown = visible([row for row in _answered(rows) if not isinstance(row.entry, Compaction)])
-    head = shown[:1] if shown and _message(shown[0]).role == "system" else []
+    head = shown[:1] if shown and message_of(shown[0]).role == "system" else []
     turns = shown[len(head) :]
     left_out: Counter[str] = Counter()
     kept: list[dict[str, Any]] = []
@@ -69,11 +69,11 @@ def build(rows: Sequence[Row], marks: Mapping[int, Sequence[Mark]], policy: Poli
             left_out[why] += 1
         else:
             for row in turn:
-                kept += _records(_message(row), policy)
+                kept += _records(message_of(row), policy)
     if len(kept) < 2:
         return Built(None, len(kept), dict(left_out))
     if head and not policy.no_system:
-        kept[:0] = _records(_message(head[0]), policy)
+        kept[:0] = _records(message_of(head[0]), policy)
     return Built(msgspec.json.encode({"messages": kept}), len(kept), dict(left_out))
 
 
@@ -89,12 +89,6 @@ def _said_by(row: Row, role: str) -> bool:
     return isinstance(row.entry, Message) and row.entry.role == role
 
 
-def _message(row: Row) -> Message:
-    if not isinstance(row.entry, Message):
-        raise TypeError(f"{row.entry!r} is no message")
-    return row.entry
-
-
 def _verdict(turn: Sequence[Row], marks: Mapping[int, Sequence[Mark]]) -> str:
     rated = [m for row in turn for m in marks.get(row.id, ()) if m.kind != "note"]
     return max(rated, key=lambda mark: mark.at).kind if rated else ""
@@ -106,7 +100,7 @@ def _objection(turn: Sequence[Row], verdict: str, policy: Policy) -> str | None:
         return "is marked bad"
     if policy.good_only and verdict != "good":
         return "is not marked good"
-    messages = [_message(row) for row in turn]
+    messages = [message_of(row) for row in turn]
     answers = [message for message in messages if message.role == "assistant"]
     if not answers:
         return "has no answer"

@@ -7,7 +7,6 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from itertools import groupby
-from typing import Literal
 
 from palaver.chat.decide import (
     Ask,
@@ -32,7 +31,7 @@ from palaver.core.events import (
     TextDelta,
 )
 from palaver.core.generation import Sampling
-from palaver.core.log import Log, Row, visible
+from palaver.core.log import JournalKind, Log, Row, visible
 from palaver.core.messages import Message, user
 from palaver.core.model import Model
 
@@ -168,7 +167,7 @@ async def _write(log: Log, events: Sequence[Event]) -> Row | None:
     return None
 
 
-_KINDS: dict[type, Literal["text", "reasoning", "call"]] = {
+_KINDS: dict[type, JournalKind] = {
     TextDelta: "text",
     ReasoningDelta: "reasoning",
     CallDelta: "call",

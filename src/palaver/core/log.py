@@ -78,6 +78,7 @@ class Printed(Struct, frozen=True, tag="printed"):
     text: str
 
 
+JournalKind = Literal["text", "reasoning", "call"]
 Entry = Message | Notice | Compaction | Approval | CallStarted | Printed
 
 
@@ -122,18 +123,19 @@ def visible(rows: list[Row]) -> list[Row]:
 def _sort_results(turns: list[Row]) -> None:
     """Put the newest result where its call stands among those of the answer."""
     first = len(turns)
-    while first and _message(turns[first - 1]).role == "tool":
+    while first and message_of(turns[first - 1]).role == "tool":
         first -= 1
-    calls = [call.id for call in _message(turns[first - 1]).calls] if first else []
+    calls = [call.id for call in message_of(turns[first - 1]).calls] if first else []
 
     def place(row: Row) -> int:
-        ids = [part.call_id for part in _message(row).parts if isinstance(part, ToolResult)]
+        ids = [part.call_id for part in message_of(row).parts if isinstance(part, ToolResult)]
         return calls.index(ids[0]) if ids and ids[0] in calls else len(calls)
 
     turns[first:] = sorted(turns[first:], key=place)
 
 
-def _message(row: Row) -> Message:
+def message_of(row: Row) -> Message:
+    """Return the message of a row that `visible` returned. Raises TypeError for other entries."""
     if not isinstance(row.entry, Message):
         raise TypeError(f"{row.entry!r} is no message")
     return row.entry
@@ -161,7 +163,7 @@ class Log(Protocol):
     async def append(self, entry: Entry, generation: Generation | None = None) -> Row:
         """Write an entry after the tip, durably, and make it the tip."""
 
-    async def journal(self, kind: Literal["text", "reasoning", "call"], text: str) -> None:
+    async def journal(self, kind: JournalKind, text: str) -> None:
         """Keep a piece of the answer under way before it is shown; ended by the next append."""
 
     async def printed(self, begun: Row, text: str) -> None:

@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from itertools import groupby
-from typing import Literal, get_args
+from typing import get_args
 
 from msgspec import structs
 
 from palaver.core.errors import StoreError
-from palaver.core.log import CallStarted, Entry, Notice, Printed
+from palaver.core.log import CallStarted, Entry, JournalKind, Notice, Printed
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult
 
-# "call": a line break, a name and a space begin a call (as palaver.chat.run writes it), all
-# else is more of the newest call's arguments.
-Kind = Literal["text", "reasoning", "call"]
 PRINTED = "printed"
-KINDS = (*get_args(Kind), PRINTED)
+KINDS = (*get_args(JournalKind), PRINTED)
 
+# In a piece of the kind "call" a line break, a name and a space begin a call (as palaver.chat.run
+# writes it), all else is more of the newest call's arguments.
 _CALL = re.compile(r"\n([\w.:-]{1,64}) ")
 
 CUT_CALL = "palaver ended while the model was writing this call"

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from palaver.core.errors import StoreError, UserError
 from palaver.core.generation import Generation
-from palaver.core.log import Entry, Row
+from palaver.core.log import Entry, JournalKind, Row
 from palaver.core.messages import Message
 from palaver.sessions import journal, search, tree
 from palaver.sessions.codec import plain
@@ -244,7 +244,7 @@ class Store:
     # -- an answer under way -------------------------------------------------------------
 
     def journal_append(
-        self, session: int, parent: int | None, seq: int, kind: journal.Kind, text: str
+        self, session: int, parent: int | None, seq: int, kind: JournalKind, text: str
     ) -> None:
         """Keep a piece of an answer to `parent` before it is painted; waits for no disk.
 
