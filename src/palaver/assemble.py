@@ -236,14 +236,18 @@ def open_guard(
     if preset is not None and preset not in PRESETS:
         raise UserError(f"there is no preset {preset!r}", fix=f"one of {', '.join(PRESETS)}")
     config = config_file()
-    try:
-        own = read_rules(config.read_text(encoding="utf-8"), str(config))
-    except OSError:  # there is none
-        own = Rules()
+    own = read_rules(_text_of(config), str(config))
     project, note = project_rules(root, paths.data_dir() / STORE)
     chosen = next((one for one in PRESETS if one == preset), own.preset)
     rules = Rules(chosen, (*project, *own.rules))  # the last that fits counts: the user's own
     return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed, note=note)
+
+
+def _text_of(config: Path) -> str:
+    try:
+        return config.read_text(encoding="utf-8")
+    except OSError:  # there is none
+        return ""
 
 
 def hear(guard: Guard, rows: Sequence[Row], tools: str) -> None:
@@ -267,10 +271,7 @@ def cut_patches(rows: Sequence[Row]) -> set[Path]:
 def open_hooks() -> Hooks | None:
     """Read which commands the user wants run around calls. Raises UserError."""
     config = config_file()
-    try:
-        text = config.read_text(encoding="utf-8")
-    except OSError:  # there is none
-        return None
+    text = _text_of(config)
     if "hooks" not in text:
         return None
     from palaver.tools.hooks import read_hooks
