@@ -86,6 +86,11 @@ def test_export_and_import(palaver, tmp_path, home):
         assert texts(store, 5) == ["untitled", "yes", "more", "no"]
 
 
+def test_one_session_is_forked_at_a_time(palaver):
+    assert "session 3 goes on from 2" in palaver("sessions", "fork", "last").stderr
+    assert "Only one session" in palaver("sessions", "fork", "all", code=2).stderr
+
+
 def test_delete_asks(palaver):
     asked = palaver("sessions", "delete", 1, stdin="n\n", code=130)
     assert asked.stderr.endswith("1  2 messages  first\n")

@@ -125,9 +125,12 @@ def fork(name: str) -> None:
     That is possible also while another palaver has it open.
     """
     from palaver.cli._store import opened, say, session_numbers
+    from palaver.core.errors import UserError
 
     with opened(readonly=False) as store:
-        (number,) = session_numbers(store, (name,))
+        number, *more = session_numbers(store, (name,))
+        if more:
+            raise UserError("Only one session can be forked.", fix="Give its number, or: last.")
         new = store.fork(number)
     say(f"session {new} goes on from {number}: palaver --resume {new}")
 
