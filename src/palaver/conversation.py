@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 import tempfile
 import time
@@ -77,7 +78,10 @@ class Conversation:
     async def append(
         self, entry: Entry, generation: Generation | None = None, *, durable: bool = True
     ) -> Row:
-        """Write an entry below the tip and make it the tip."""
+        """Write an entry below the tip and make it the tip; being cancelled does not end that."""
+        return await asyncio.shield(self._append(entry, generation, durable))
+
+    async def _append(self, entry: Entry, generation: Generation | None, durable: bool) -> Row:
         above = self.rows
         if self._below is not None:
             above = above[: above.index(self._below) + 1]
