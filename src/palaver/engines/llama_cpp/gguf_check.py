@@ -41,7 +41,7 @@ _COUNTS = re.compile(
     r"original_context_length|nextn_predict_layers|head_dim|full_attention_interval|top_k|"
     r"shared_kv_layers)$"
 )
-_BY_LAYER = re.compile(r"(head_count(_kv)?|feed_forward_length|expert_used_count)$")
+_BY_LAYER = re.compile(r"(head_count(_kv)?|feed_forward_length|expert_used_count|_per_layer)$")
 _PATTERN = re.compile(r"attention\.sliding_window_pattern$")
 _ARRAYS = {"array of u32", "array of i32"}
 _FIXED = {
