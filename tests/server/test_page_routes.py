@@ -353,5 +353,6 @@ def test_an_engine_that_dies_costs_one_answer(server):
         assert "engine" in until(events, "error")[0]["message"]
         until(events, "idle", step="cut off")
     state = settled(server, session)
-    post(server, f"sessions/{session}/continue", tip=tip(state), sampling={"max_tokens": 4})
+    more = ENDLESS | {"max_tokens": 4}
+    post(server, f"sessions/{session}/continue", tip=tip(state), sampling=more)
     assert settled(server, session)["rows"][-1]["entry"]["stop"] == "length"
