@@ -176,9 +176,18 @@ def test_a_launcher_that_dies_is_started_again(tmp_path, kind):
 
     async def go():
         sandbox = open_sandbox(Policy(root=tmp_path), environment=dict(os.environ), kind=kind)
+
+        async def echo():
+            try:
+                return await sandbox.start(["echo", "on"], tmp_path)
+            except ToolError as error:  # a cell that fell as it got its command: never sent twice
+                if "the sandbox died as the program started" not in str(error):
+                    raise
+            return await sandbox.start(["echo", "on"], tmp_path)
+
         try:
             for _ in range(3):
-                async with await sandbox.start(["echo", "on"], tmp_path) as process:
+                async with await echo() as process:
                     assert await process.read() == b"on\n"
                 os.kill(sandbox.warm().pid, signal.SIGKILL)
         finally:
