@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from palaver import assemble
 from palaver.config import paths, settings
 from palaver.core.errors import UserError
 
@@ -67,6 +68,17 @@ def test_a_file_that_is_not_text_is_an_error():
     settings.config_file().write_bytes(b"\xff\xfe\x00")
     with pytest.raises(UserError, match="UTF-8"):
         settings.load()
+
+
+def test_rules_that_cannot_be_read_are_an_error_and_not_none(tmp_path):
+    write("")
+    settings.config_file().unlink()
+    settings.config_file().mkdir()
+    for read in (settings.load, assemble.open_hooks):
+        with pytest.raises(UserError, match="can't be read"):
+            read()
+    with pytest.raises(UserError, match="can't be read"):
+        assemble.open_guard(tmp_path, preset=None, asks=bool, sandboxed=True)
 
 
 def test_a_wrong_variable_is_an_error(monkeypatch):

@@ -130,12 +130,25 @@ def config_file() -> Path:
     return config_dir() / "config.toml"
 
 
+def config_text() -> str:
+    """Read config.toml; "" where there is none. Raises UserError where it can't be read."""
+    path = config_file()
+    try:
+        return path.read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text") from None
+    except OSError as error:
+        raise UserError(f"{path} can't be read: {error.strerror}") from None
+
+
 def load(**given: Any) -> Settings:
     """Read config.toml, then PALAVER_* variables, then what is `given` and not None.
 
     Raises UserError naming the file, the line where it is known, and the fix.
     """
-    values, named = _from_file(config_file())
+    values, named = _from_file()
     chosen: dict[str, Any] = {}
     for name, spec in keys().items():
         text = os.environ.get(f"PALAVER_{name.upper()}")
@@ -147,29 +160,23 @@ def load(**given: Any) -> Settings:
 
 def named_backends() -> dict[str, dict[str, Any]]:
     """Return the backends of config.toml, each the settings that it changes."""
-    return _from_file(config_file())[1]
+    return _from_file()[1]
 
 
-def _from_file(path: Path) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
-    """Return the settings of a file, and its backends."""
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError):
+def _from_file() -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Return the settings of config.toml, and its backends."""
+    path, text = config_file(), config_text()
+    if not text:
         return {}, {}
-    except OSError as error:
-        raise UserError(f"{path} can't be read: {error.strerror}") from None
     import tomllib
 
     try:
-        values = tomllib.loads(data.decode())
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text") from None
+        values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: {error}", fix="mend it with: palaver config edit") from None
     for name in ("consent", "hooks"):  # read by palaver.tools
         values.pop(name, None)
     named = backends.tables(values.pop("backends", {}), str(path))
-    text = data.decode()
     _check(values, path, text)
     for backend, table in named.items():
         _check(table, path, text, f"backends.{backend}")

@@ -1,26 +1,21 @@
-"""From settings to a model and a session: the only place that knows them all."""
+"""From settings to a model, with its engine and its format."""
 
 from __future__ import annotations
 
 import asyncio
 import datetime
 import importlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from palaver.chat.calls import done_calls, open_calls
-from palaver.chat.work import Workshop
 from palaver.config import environment, paths
-from palaver.config.settings import Settings, config_file
+from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.core.format import Format
-from palaver.core.generation import Sampling
-from palaver.core.log import CallStarted, Notice, Row
 from palaver.core.model import Opened
-from palaver.core.tool import Tool
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
@@ -30,21 +25,10 @@ from palaver.formats.template import TemplateFormat
 from palaver.launch import engine_options, kind_of, runs_here, speaks_chat, start
 from palaver.models.kv import States
 from palaver.models.local import LocalModel
-from palaver.tools import chosen
-from palaver.tools.consent import PRESETS, Rules, read_rules
-from palaver.tools.consent.trust import STORE, project_rules
-from palaver.tools.guard import Guard
-from palaver.tools.toolbox import NAMES, Box, load
 
 if TYPE_CHECKING:
     from palaver.engines.completions.engine import Completions
     from palaver.remote.server import Server
-    from palaver.tools.hooks import Hooks
-    from palaver.tools.sandbox.policy import Kind
-    from palaver.tools.sandbox.sandbox import OpenSandbox
-
-DEFAULT_TEMPERATURE = 0.4
-PRINTED = "what your own commands printed"
 
 
 def check_model(settings: Settings) -> None:
@@ -224,147 +208,3 @@ def make_format(
     from palaver.formats.builtin import choose
 
     return choose(file.metadata, *tokens, date, dialect)
-
-
-def open_guard(
-    root: Path, *, preset: str | None, asks: Callable[[], bool], sandboxed: bool
-) -> Guard:
-    """Make what judges calls, by the rules of the user's config. Raises UserError.
-
-    `preset` takes the place of the config's; `asks` says whether somebody can be asked.
-    """
-    if preset is not None and preset not in PRESETS:
-        raise UserError(f"there is no preset {preset!r}", fix=f"one of {', '.join(PRESETS)}")
-    config = config_file()
-    own = read_rules(_text_of(config), str(config))
-    project, note = project_rules(root, paths.data_dir() / STORE)
-    chosen = next((one for one in PRESETS if one == preset), own.preset)
-    rules = Rules(chosen, (*project, *own.rules))  # the last that fits counts: the user's own
-    return Guard(rules, root, config=config, asks=asks, sandboxed=sandboxed, note=note)
-
-
-def _text_of(config: Path) -> str:
-    try:
-        return config.read_text(encoding="utf-8")
-    except OSError:  # there is none
-        return ""
-
-
-def hear(guard: Guard, rows: Sequence[Row], tools: str) -> None:
-    """Let a guard know what a conversation that is gone on with has read."""
-    guard.begin()
-    specs = {tool.spec.name: tool.spec for tool in (*load(NAMES), *chosen.tools(tools))}
-    if any(isinstance(row.entry, Notice) and row.entry.kind == "exec" for row in rows):
-        guard.taint(PRINTED)
-    for call in done_calls(rows):
-        if call.name in specs:
-            guard.learn(call, specs[call.name], network=False)
-
-
-def cut_patches(rows: Sequence[Row]) -> set[Path]:
-    """Return the folders in which a call of apply_patch was under way when the program ended."""
-    cut = {call.call.id for call in open_calls(rows) if call.call.name == "apply_patch"}
-    begun = [row.entry for row in rows if isinstance(row.entry, CallStarted)]
-    return {Path(entry.root) for entry in begun if entry.root and entry.call_id in cut}
-
-
-def open_hooks() -> Hooks | None:
-    """Read which commands the user wants run around calls. Raises UserError."""
-    config = config_file()
-    text = _text_of(config)
-    if "hooks" not in text:
-        return None
-    from palaver.tools.hooks import read_hooks
-
-    hooks = read_hooks(text, str(config))
-    return hooks if hooks.before or hooks.after else None
-
-
-def open_sandbox(root: Path, *, kind: Kind = "auto") -> OpenSandbox:
-    """Make the sandbox that programs of a session run in; "none" is no sandbox at all."""
-    from palaver.tools.sandbox import sandbox
-    from palaver.tools.sandbox.policy import Policy
-
-    hidden = (paths.config_dir(), paths.data_dir(), paths.state_dir())
-    policy = Policy(root, hidden=hidden)
-    return sandbox.open_sandbox(policy, environment=environment.everything(), kind=kind)
-
-
-def open_box(
-    tools: Sequence[Tool],
-    root: Path,
-    guard: Guard | None = None,
-    sandbox: OpenSandbox | None = None,
-    hooks: Hooks | None = None,
-) -> Box:
-    """Put tools together with what is around their calls; `hooks` run in the folder `root`."""
-    if hooks is None:
-        return Box(tools, guard, sandbox)
-    from palaver.tools.hooks import HookedBox
-
-    everything = environment.everything()
-    return HookedBox(tools, guard, sandbox, hooks=hooks, root=root, environment=everything)
-
-
-def workshop(
-    settings: Settings,
-    model: Opened | None,
-    root: Path,
-    guard: Guard,
-    sandbox: OpenSandbox | None = None,
-    hooks: Hooks | None = None,
-) -> Workshop:
-    """Make the tools that are on for a model, working in `root`; none where there is no model.
-
-    Raises UserError for a tool that can't be had.
-    """
-    tools = chosen.tools(settings.tools, knows=model.info.tools) if model else []
-    box = open_box(tools, root, guard, sandbox, hooks)
-    context = model.info.context if model else None
-    return Workshop(box, root, settings.max_tool_rounds, context)
-
-
-def sampling(settings: Settings) -> Sampling:
-    """Turn settings into sampling; what is unset stays unset, but for two defaults."""
-    return Sampling(
-        max_tokens=settings.max_tokens,
-        temperature=_temperature(settings),
-        top_k=settings.top_k,
-        top_p=settings.top_p,
-        min_p=settings.min_p,
-        repeat_penalty=settings.repeat_penalty,
-        seed=settings.seed,
-        stop=tuple(settings.stop),
-    )
-
-
-def _temperature(settings: Settings) -> float | None:
-    """Return what is set, else our default; somebody's server has a default of its own."""
-    if settings.temperature is not None or not runs_here(settings):
-        return settings.temperature
-    return DEFAULT_TEMPERATURE
-
-
-def signing(settings: Settings) -> tuple[str, str] | None:
-    """Read the texts that records are signed with.
-
-    Raises UserError where one of the two is missing, unreadable or empty.
-    """
-    if settings.kb is None and settings.kernel is None:
-        return None
-    if settings.kb is None or settings.kernel is None:
-        missing = "--kb" if settings.kb is None else "--kernel"
-        raise UserError(f"records are signed with a --kb and a --kernel: {missing} is missing")
-    return _signing_text(settings.kb), _signing_text(settings.kernel)
-
-
-def _signing_text(name: str) -> str:
-    try:
-        text = Path(name).expanduser().read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise UserError(f"{name} is not UTF-8 text") from None
-    except OSError as error:
-        raise UserError(f"{name} can't be read: {error.strerror}") from None
-    if not text.strip():
-        raise UserError(f"{name} is empty: nothing could be signed with it")
-    return text

@@ -1,0 +1,58 @@
+"""From settings to how answers are drawn, and what records of them are signed with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from palaver.config.settings import Settings
+from palaver.core.errors import UserError
+from palaver.core.generation import Sampling
+from palaver.launch import runs_here
+
+DEFAULT_TEMPERATURE = 0.4
+
+
+def sampling(settings: Settings) -> Sampling:
+    """Turn settings into sampling; what is unset stays unset, but for two defaults."""
+    return Sampling(
+        max_tokens=settings.max_tokens,
+        temperature=_temperature(settings),
+        top_k=settings.top_k,
+        top_p=settings.top_p,
+        min_p=settings.min_p,
+        repeat_penalty=settings.repeat_penalty,
+        seed=settings.seed,
+        stop=tuple(settings.stop),
+    )
+
+
+def _temperature(settings: Settings) -> float | None:
+    """Return what is set, else our default; somebody's server has a default of its own."""
+    if settings.temperature is not None or not runs_here(settings):
+        return settings.temperature
+    return DEFAULT_TEMPERATURE
+
+
+def signing(settings: Settings) -> tuple[str, str] | None:
+    """Read the texts that records are signed with.
+
+    Raises UserError where one of the two is missing, unreadable or empty.
+    """
+    if settings.kb is None and settings.kernel is None:
+        return None
+    if settings.kb is None or settings.kernel is None:
+        missing = "--kb" if settings.kb is None else "--kernel"
+        raise UserError(f"records are signed with a --kb and a --kernel: {missing} is missing")
+    return _signing_text(settings.kb), _signing_text(settings.kernel)
+
+
+def _signing_text(name: str) -> str:
+    try:
+        text = Path(name).expanduser().read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise UserError(f"{name} is not UTF-8 text") from None
+    except OSError as error:
+        raise UserError(f"{name} can't be read: {error.strerror}") from None
+    if not text.strip():
+        raise UserError(f"{name} is empty: nothing could be signed with it")
+    return text
