@@ -14,6 +14,7 @@ from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
+import openai
 from tests.support.terminal import environment
 
 PATIENCE = 60.0
@@ -105,6 +106,10 @@ class Serving:
         status, _, data = self.ask("POST", path, body)
         assert status >= 400, data
         return status, json.loads(data)["error"]
+
+    def client(self) -> openai.OpenAI:
+        """Return OpenAI's SDK for it."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key="any", max_retries=0)
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Ask it to end; return its exit code."""

@@ -7,7 +7,6 @@ from typing import Literal
 import openai
 import pydantic
 import pytest
-from tests.server.serving import serving
 
 HELLO = [{"role": "user", "content": "Hello! Who are you?"}]
 
@@ -31,18 +30,6 @@ LAMP = function("switch_lamp", on={"type": "boolean"})
 ASK = [{"role": "user", "content": "read notes.txt"}]
 WILD = {"temperature": 2, "top_p": 1, "extra_body": {"min_p": 0, "top_k": 0}}
 STORY = [{"role": "user", "content": "Xyzzy plugh?"}]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as made:
-        yield made
 
 
 def chat(client, messages=None, **asked):

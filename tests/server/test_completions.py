@@ -11,18 +11,6 @@ PROMPT = "<|im_start|>user\nHello! Who are you?<|im_end|>\n<|im_start|>assistant
 CASES = "/v1/completions"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    with serving(tmp_path_factory.mktemp("home")) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as made:
-        yield made
-
-
 def complete(client, prompt=PROMPT, **asked):
     return client.completions.create(model="palaver-tiny", prompt=prompt, **asked)
 
@@ -131,7 +119,7 @@ def test_the_model_is_told_of(server, client):
 def test_embeddings_where_they_are_asked_for(server, tmp_path):
     assert "--embeddings" in server.refused("/v1/embeddings", input="x")[1]["message"]
     with serving(tmp_path, "--embeddings", "--slots", "2") as other:
-        with openai.OpenAI(base_url=f"{other.url}/v1", api_key="any", max_retries=0) as client:
+        with other.client() as client:
             texts = ["read notes.txt", "read todo.txt", "Hello!"]
             made = client.embeddings.create(model="palaver-tiny", input=texts)
             near, same, far = (one.embedding for one in made.data)

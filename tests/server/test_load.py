@@ -151,8 +151,10 @@ def test_a_dead_engine_fails_its_own_requests_and_comes_back(server):
     assert b"[DONE]" not in rest
     assert short(server)["choices"]
     assert gauge(server, "engine_restarts_total") == 1
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
-    with client, client.completions.create(model=server.name, stream=True, **NOISE) as chunks:
+    with (
+        server.client() as client,
+        client.completions.create(model=server.name, stream=True, **NOISE) as chunks,
+    ):
         next(chunks)
         os.kill(engine_of(server).pid, signal.SIGKILL)
         with pytest.raises(openai.APIError, match="engine"):

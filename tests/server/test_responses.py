@@ -4,7 +4,6 @@ import json
 
 import openai
 import pytest
-from tests.server.serving import serving
 
 from palaver.core.messages import Message
 from palaver.sessions.store import Store
@@ -24,23 +23,6 @@ READ = {
     },
 }
 HELLO = "Hello! Who are you?"
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("home")
-
-
-@pytest.fixture(scope="module")
-def server(home):
-    with serving(home, "--slots", "1") as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def client(server):
-    with openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0) as made:
-        yield made
 
 
 def ask(client, text=HELLO, **asked):

@@ -100,17 +100,9 @@ class Completions:
     async def chunks(self) -> AsyncGenerator[object]:
         """Yield the chunks of a stream. Raises ApiError."""
         done: list[list[MessageDone]] = []
-        for number, prompt in enumerate(self._prompts):
-            ready = await self._service.raw_prompt(prompt)
-            done.append([])
-            for i in range(self._given.n or 1):
-                choice = _Choice(self._given, number * (self._given.n or 1) + i, ready)
-                async with aclosing(self._answer(ready, i)) as events:
-                    async for event in events:
-                        if made := choice.add(event):
-                            yield self._head | {"choices": [made]}
-                        if isinstance(event, MessageDone):
-                            done[-1].append(event)
+        async with aclosing(self._pieces(done)) as pieces:
+            async for piece in pieces:
+                yield self._head | {"choices": [piece]}
         if self._given.usage_wanted:
             yield self._head | {"choices": [], "usage": _usage(done)}
 
@@ -118,6 +110,14 @@ class Completions:
         """Return the whole answer. Raises ApiError."""
         choices: dict[int, dict[str, Any]] = {}
         done: list[list[MessageDone]] = []
+        async with aclosing(self._pieces(done)) as pieces:
+            async for piece in pieces:
+                index = piece["index"]
+                choices[index] = _joined(choices.get(index), piece)
+        return self._head | {"choices": list(choices.values()), "usage": _usage(done)}
+
+    async def _pieces(self, done: list[list[MessageDone]]) -> AsyncGenerator[dict[str, Any]]:
+        """Yield pieces of the choices, one after the other; `done` gets those of each prompt."""
         for number, prompt in enumerate(self._prompts):
             ready = await self._service.raw_prompt(prompt)
             done.append([])
@@ -125,11 +125,10 @@ class Completions:
                 choice = _Choice(self._given, number * (self._given.n or 1) + i, ready)
                 async with aclosing(self._answer(ready, i)) as events:
                     async for event in events:
-                        if made := choice.add(event):
-                            choices[choice.index] = _joined(choices.get(choice.index), made)
+                        if piece := choice.add(event):
+                            yield piece
                         if isinstance(event, MessageDone):
                             done[-1].append(event)
-        return self._head | {"choices": list(choices.values()), "usage": _usage(done)}
 
     def _answer(self, prompt: Prompt, number: int) -> AsyncGenerator[Event]:
         sampling = asked.another_seed(self._sampling, number)
@@ -159,7 +158,7 @@ class _Choice:
     """Makes a choice of its events, piece by piece."""
 
     def __init__(self, given: CompletionRequest, index: int, prompt: Prompt) -> None:
-        self.index = index
+        self._index = index
         self._given = given
         self._prompt = prompt
         self._echo = prompt.text if given.echo else ""
@@ -186,7 +185,7 @@ class _Choice:
         text, self._echo = self._echo + text, ""
         made = {
             "text": text,
-            "index": self.index,
+            "index": self._index,
             "logprobs": self._logprobs(text),
             "finish_reason": finish,
         }
