@@ -8,8 +8,8 @@ import pytest
 
 from palaver.terminal import width as cells
 from palaver.terminal.highlight import Highlighter
-from palaver.terminal.markdown import MarkdownStream
-from palaver.terminal.markdown_table import alignments, fit, split_row
+from palaver.terminal.markdown.stream import MarkdownStream
+from palaver.terminal.markdown.table import alignments, fit, split_row
 from palaver.terminal.style import COMMENT, KEYWORD, NAME, NUMBER, STRING
 from palaver.terminal.wrap import Wrapper
 

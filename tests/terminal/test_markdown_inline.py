@@ -7,7 +7,7 @@ import random
 import pytest
 from markdown_it import MarkdownIt
 
-from palaver.terminal.markdown_inline import LIMIT, parse
+from palaver.terminal.markdown.inline import LIMIT, parse
 from palaver.terminal.style import BOLD, CODE, ITALIC, LINK, STRIKE, URL
 
 REFERENCE = MarkdownIt("commonmark").enable("strikethrough")

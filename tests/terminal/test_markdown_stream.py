@@ -13,8 +13,8 @@ from markdown_it import MarkdownIt
 from tests.terminal.screens import History, rows
 
 from palaver.terminal import width as cells
-from palaver.terminal.markdown import MarkdownStream
-from palaver.terminal.markdown_inline import LIMIT, parse
+from palaver.terminal.markdown.inline import LIMIT, parse
+from palaver.terminal.markdown.stream import MarkdownStream
 from palaver.terminal.painter import Painter
 
 SAMPLE = (Path(__file__).parent / "sample.md").read_text("utf-8")
@@ -216,6 +216,16 @@ def test_screen_of_any_document(text, step, size):
     whole = Terminal(*size)
     whole.painter.update(render(text, size[0]), ())
     assert rows(terminal.screen) == rows(whole.screen)
+
+
+@pytest.mark.parametrize(("finished", "tail"), [([], ["one"]), (["one"], []), ([], [])])
+def test_rows_that_are_taken_back_leave_none(finished, tail):
+    terminal = Terminal(20, 5)
+    for shown in (["one"], ["one", "<"], ["one", "<b", ">"]):
+        terminal.painter.update([], shown)
+    terminal.painter.update(finished, tail)
+    terminal.painter.update([*tail, "two"], [])
+    assert rows(terminal.screen) == [*finished, *tail, "two"]
 
 
 @pytest.mark.parametrize("seed", range(4))

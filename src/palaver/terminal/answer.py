@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from palaver.terminal.markdown import MarkdownStream
+from palaver.terminal.markdown.stream import MarkdownStream
 from palaver.terminal.style import Palette
 
 DIM = "2"  # SGR

@@ -49,6 +49,8 @@ class Painter:
                 if was != now:
                     break
                 same += 1
+        if len(new) < len(old):  # the cursor has to end in a row that is written
+            same = min(same, max(0, len(new) - 1))
         self._shown, up = list(tail), self._rows_up(old[same:], columns)
         moved = bool(old) and columns != self._columns
         self._columns = columns

@@ -10,10 +10,10 @@ from __future__ import annotations
 import copy
 import re
 
-from palaver.terminal import markdown_table as tables
 from palaver.terminal.highlight import Highlighter
-from palaver.terminal.markdown_inline import parse
-from palaver.terminal.markdown_leaves import Code, Container, Paragraph, Rows
+from palaver.terminal.markdown import table as tables
+from palaver.terminal.markdown.inline import parse
+from palaver.terminal.markdown.leaves import Code, Container, Paragraph, Rows
 from palaver.terminal.style import FENCE, HEADING, RULE, TITLE, Palette, Run
 from palaver.terminal.wrap import Wrapper, chop
 

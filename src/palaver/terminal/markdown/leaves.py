@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from palaver.terminal import width as cells
 from palaver.terminal.highlight import Highlighter
-from palaver.terminal.markdown_inline import parse
+from palaver.terminal.markdown.inline import parse
 from palaver.terminal.style import MARKER, QUOTE, Palette, Run
 from palaver.terminal.wrap import Wrapper, chop
 

@@ -8,7 +8,7 @@ Nothing here writes or knows of a cursor: `palaver.terminal.painter` does.
 from __future__ import annotations
 
 from palaver.terminal.escape import Escaper
-from palaver.terminal.markdown_blocks import Blocks
+from palaver.terminal.markdown.blocks import Blocks
 from palaver.terminal.style import Palette
 
 _LONG = 160  # a line this long is taken in pieces, if it is of a paragraph
