@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
@@ -107,6 +108,13 @@ class Serving:
         assert status >= 400, data
         return status, json.loads(data)["error"]
 
+    def gauge(self, name: str) -> float:
+        """Return a number that it counts."""
+        text = self.ask("GET", "/metrics")[2].decode()
+        found = re.search(rf"^palaver_{name} (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
+
     def client(self) -> openai.OpenAI:
         """Return OpenAI's SDK for it."""
         return openai.OpenAI(base_url=f"{self.url}/v1", api_key="any", max_retries=0)
@@ -123,6 +131,14 @@ class Serving:
         self._reader.join()
         assert self.process.stderr
         self.process.stderr.close()
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 @contextmanager

@@ -2,11 +2,9 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import openai
 import psutil
 import pytest
-from tests.server.serving import PATIENCE, Serving, serving
+from tests.server.serving import PATIENCE, Serving, serving, until
 from tests.support.terminal import tiny
 
 NOISE = {"prompt": "once upon a time", "max_tokens": 20_000}  # the random model never ends it
@@ -42,21 +40,8 @@ def stream(server, path="/v1/completions", **body):
             yield file
 
 
-def gauge(server, name):
-    text = server.ask("GET", "/metrics")[2].decode()
-    return float(re.search(rf"^palaver_{name} (\S+)$", text, re.MULTILINE)[1])
-
-
-def until(condition):
-    """Wait until something is so."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def idle(server):
-    return gauge(server, "slots_busy") == 0
+    return server.gauge("slots_busy") == 0
 
 
 def short(server, **body):
@@ -82,7 +67,7 @@ def test_who_goes_away_frees_the_lane_and_disturbs_nobody(server):
             running = pool.submit(short, server, max_tokens=200, return_token_ids=True)
             with stream(server):
                 pass
-            until(lambda: gauge(server, "slots_busy") <= 1)
+            until(lambda: server.gauge("slots_busy") <= 1)
             assert running.result()["choices"][0]["token_ids"] == alone
     until(lambda: idle(server))
 
@@ -99,7 +84,7 @@ def test_who_goes_away_before_an_answer_was_whole(server):
 def test_a_full_queue_turns_away_and_says_when_to_come_again(server):
     with ThreadPoolExecutor(3) as pool, stream(server), stream(server):
         waiting = [pool.submit(short, server) for _ in range(3)]
-        until(lambda: gauge(server, "requests_waiting") == 3)
+        until(lambda: server.gauge("requests_waiting") == 3)
         status, headers, data = server.ask("POST", "/v1/completions", NOISE)
         assert (status, json.loads(data)["error"]["type"]) == (429, "rate_limit_error")
         assert int(headers["retry-after"]) >= 1
@@ -117,8 +102,8 @@ def test_who_waits_may_go_away(server):
             head = b"POST /v1/completions HTTP/1.1\r\nHost: localhost\r\n"
             head += b"Content-Type: application/json\r\n"
             connection.sendall(head + f"Content-Length: {len(data)}\r\n\r\n".encode() + data)
-            until(lambda: gauge(server, "requests_waiting") == 1)
-        until(lambda: gauge(server, "requests_waiting") == 0)
+            until(lambda: server.gauge("requests_waiting") == 1)
+        until(lambda: server.gauge("requests_waiting") == 0)
     until(lambda: idle(server))
 
 
@@ -150,7 +135,7 @@ def test_a_dead_engine_fails_its_own_requests_and_comes_back(server):
     assert last["error"]["type"] == "server_error"
     assert b"[DONE]" not in rest
     assert short(server)["choices"]
-    assert gauge(server, "engine_restarts_total") == 1
+    assert server.gauge("engine_restarts_total") == 1
     with (
         server.client() as client,
         client.completions.create(model=server.name, stream=True, **NOISE) as chunks,
@@ -224,7 +209,7 @@ def test_the_end_lets_who_waits_be_answered(tmp_path):
         with stream(made, prompt="x", max_tokens=500) as running:
             asking = threading.Thread(target=lambda: waiting.append(short(made, n=2)))
             asking.start()
-            until(lambda: waiting or gauge(made, "requests_waiting") == 1)
+            until(lambda: waiting or made.gauge("requests_waiting") == 1)
             made.process.send_signal(signal.SIGTERM)
             assert b"data: [DONE]" in running.read()
             asking.join()
@@ -242,7 +227,7 @@ def test_the_end_has_an_end(server):
             target=lambda: waiting.append(server.ask("POST", "/v1/completions", NOISE)[0])
         )
         asking.start()
-        until(lambda: gauge(server, "requests_waiting") == 1)
+        until(lambda: server.gauge("requests_waiting") == 1)
         server.process.send_signal(signal.SIGTERM)
         rest = one.read()
         asking.join()
