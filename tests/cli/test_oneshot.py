@@ -254,17 +254,34 @@ def test_completions_name_every_subcommand(env, shell):
         assert tried.stdout.strip() == "sessions"
 
 
-@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_an_output_that_is_full_is_said(env):
-    with Path("/dev/full").open("w") as full:
+@pytest.mark.parametrize("command", ["--help", "--version", "config show", "ask Hello!"])
+def test_streams_that_are_closed_or_full_are_no_fault_of_ours(env, command):
+    script = f"{PALAVER} {command} <&- >&- && {PALAVER} {command} <&- | true"
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", script],
+        env=env, capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    if Path("/dev/full").exists():
         done = subprocess.run(
-            [PALAVER, "ask", "Hello!"],
-            env=env, stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
-            timeout=90,
+            ["bash", "-c", f"{PALAVER} {command} < /dev/null > /dev/full"],
+            env=env, capture_output=True, text=True, timeout=90,
         )  # fmt: skip
-    assert done.returncode == 1
-    assert "can't be written" in done.stderr
-    assert "Traceback" not in done.stderr
+        assert done.returncode == 1
+        assert done.stderr == "palaver: the output can't be written: No space left on device\n"
+
+
+def test_a_terminal_that_knows_no_letter_of_it_gets_its_number(env):
+    latin = env | {"PYTHONIOENCODING": "latin-1"}
+    subprocess.run(
+        [PALAVER, "ask", "日本", "--max-tokens", "1"],
+        env=env, check=True, timeout=90, capture_output=True, stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    done = subprocess.run(
+        [PALAVER, "sessions", "list"], env=latin, capture_output=True, text=True, timeout=90
+    )
+    assert done.returncode == 0, done.stderr
+    assert "\\u65e5\\u672c" in done.stdout
 
 
 def test_an_answer_that_was_cut_off_says_so(env, tmp_path):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from typing import Any
 
 import click
 
 from palaver import __version__
+from palaver.cli import _streams
 from palaver.cli._help import ABOUT, subcommands, text
 from palaver.cli.flags import asks, could_be_model
 from palaver.cli.main import report
@@ -39,7 +38,7 @@ class Group(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            _quiet_stdout()
+            _streams.silence()
             return 0
 
     def resolve_command(
@@ -100,10 +99,3 @@ def run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return result if isinstance(result, int) else 0
-
-
-def _quiet_stdout() -> None:
-    """Keep the interpreter from complaining, at exit, about a pipe that is closed."""
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, sys.stdout.fileno())
-    os.close(null)

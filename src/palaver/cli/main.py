@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from palaver.cli import _streams
+
 TYPE_CHECKING = False  # `typing` itself would be most of what `--version` costs
 if TYPE_CHECKING:
     from typing import Any
@@ -11,23 +13,49 @@ if TYPE_CHECKING:
 
 def main() -> None:
     """Run `palaver`; ends the process with the exit code of design.md."""
+    _streams.prepare()
     argv = sys.argv[1:]
+    try:
+        code = 0 if _told(argv) or not _first() else _run(argv)
+        sys.stdout.flush()
+    except KeyboardInterrupt:  # while something was still being imported, or already closed
+        code = 130
+    except OSError as error:
+        if not _unwritable(error):
+            raise
+        _streams.silence()
+        code = 0 if isinstance(error, BrokenPipeError) else report(_full(error))
+    _ignore_interrupts()
+    sys.exit(code)
+
+
+def _told(argv: list[str]) -> bool:
+    """Print what is asked for so often that it may load nothing; False for all else."""
     if argv == ["--version"]:
         from palaver import __version__
 
         sys.stdout.write(f"palaver {__version__}\n")
-        return
-    if argv in (["--help"], ["-h"]):
+    elif argv in (["--help"], ["-h"]):
         from palaver.cli._help import text
 
         sys.stdout.write(text())
-        return
-    try:
-        code = _run(argv) if _first() else 0
-    except KeyboardInterrupt:  # while something was still being imported, or already closed
-        code = 130
-    _ignore_interrupts()
-    sys.exit(code)
+    else:
+        return False
+    return True
+
+
+def _unwritable(error: OSError) -> bool:
+    """Say whether it was the output that failed: its reader left, or its disk is full."""
+    import errno
+
+    full = (errno.EPIPE, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+    return error.errno in full and error.filename is None
+
+
+def _full(error: OSError) -> Exception:
+    from palaver.core.errors import PalaverError
+
+    return PalaverError(f"the output can't be written: {error.strerror}")
 
 
 def _first() -> bool:
