@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -198,6 +199,26 @@ def test_what_was_sent_and_not_stored_comes_back_after_a_kill(tmp_path):
     with Terminal(tmp_path, "--max-tokens", "5") as third:
         third.ready()
         assert "not stored" not in third.text()
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="no limits of other processes")
+def test_what_a_full_disk_refuses_is_given_back(tmp_path):
+    with Terminal(tmp_path, "--max-tokens", "5") as terminal:
+        terminal.ready()
+        _, hard = resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE)
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (4096, hard))  # no file may grow
+        terminal.line("something long that took me an hour")
+        terminal.wait("What was said before is safe.")
+        terminal.wait(lambda: "you> something long that took me an hour" in terminal.rows()[-2:])
+        with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
+            assert not store.list_sessions()
+        resource.prlimit(terminal.pid, resource.RLIMIT_FSIZE, (hard, hard))
+        terminal.send("\r")
+        terminal.answered()
+        terminal.leave()
+    assert [m.text for m in stored(tmp_path) if m.role == "user"] == [
+        "something long that took me an hour"
+    ]
 
 
 def test_the_line_that_leaves_stands_on_the_screen_once(tmp_path):

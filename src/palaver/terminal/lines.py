@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from palaver.core.errors import PalaverError, UserError
+from palaver.core.errors import PalaverError, StoreError, UserError
 from palaver.core.generation import Generation
 from palaver.core.log import Row
 from palaver.core.messages import Message
@@ -26,6 +26,7 @@ async def handle(chat: Controller, line: str) -> None:
     if not line:
         return
     found = command.split(line)
+    stood = chat.conversation.rows[-1:]
     try:
         if _leaves(chat, line):
             raise Leave
@@ -37,6 +38,8 @@ async def handle(chat: Controller, line: str) -> None:
         await offers.put(chat)
     except PalaverError as error:
         chat.screen.error(error)
+        if isinstance(error, StoreError) and chat.conversation.rows[-1:] == stood:
+            chat.screen.offer(line)  # nothing of it was kept
         tried = found is None or found[0] in ("retry", "edit", "continue")
         if tried and isinstance(error, UserError) and chat.waits_for_answer():
             chat.screen.advise(*chat.tooling.unanswered())
