@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import string
 from pathlib import Path
 
 import pytest
 from tests.support.engines import ENVIRONMENT, options, running
-from tests.support.gguf import make_tiny
+from tests.support.gguf import KINDS, make_sentencepiece, make_tiny
 
 from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.process import Child
@@ -54,26 +53,24 @@ def test_tokens_typed_as_normal_are_found_by_their_text(tmp_path):
     asyncio.run(run())
 
 
-def sentencepiece(path: Path) -> Path:
-    """Write a model with a SentencePiece vocabulary, which begins every text with a blank."""
-    letters = [*string.ascii_letters, *".,!?<>|_/:", "▁", "▁a", "▁b", "▁hello", "hello"]
-    pieces = [*letters, "he", "ll", "lo", "llo", "nk", "th", "think", ">b"]
-    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *pieces]
-    types = [2, 3, 3, *[6] * 256, *[1] * len(pieces), 4, 4, 3]
-    tokens += ["<think>", "</think>", "<|im_end|>"]
-    scores = [float(len(t)) if kind == 1 else -9.0 for t, kind in zip(tokens, types, strict=True)]
-    spare = 512 - len(tokens)
-    tokens += [f"zz{i}" for i in range(spare)]
-    extra = {
-        "model": "llama", "pre": None, "merges": None, "tokens": tokens,
-        "token_type": types + [1] * spare, "scores": scores + [-99.0] * spare,
-        "bos_token_id": 1, "eos_token_id": 2, "add_bos_token": None,
-    }  # fmt: skip
-    return make_tiny(path, "llama", **{f"tokenizer.ggml.{key}": v for key, v in extra.items()})
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_typed_text_becomes_a_token_that_means_something(tmp_path, kind):
+    async def run() -> None:
+        async with running(tmp_path, kind) as engine:
+            tokenizer = engine.tokenizer
+            assert tokenizer.control
+            for text in tokenizer.control:
+                (token,) = await tokenizer.encode(text, special=True)
+                for typed in (text, f"a{text}b", f"{text}{text}"):
+                    ids = await tokenizer.encode(typed, special=False)
+                    assert token not in ids, text
+                    assert await tokenizer.decode(ids) == typed
+
+    asyncio.run(run())
 
 
 def test_typed_tokens_stay_text_in_a_vocabulary_that_adds_blanks(tmp_path):
-    path = sentencepiece(tmp_path / "s.gguf")
+    path = make_sentencepiece(tmp_path / "s.gguf")
     tokens = gguf.read(path).tokens()
 
     async def run() -> None:

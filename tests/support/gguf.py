@@ -14,6 +14,7 @@ All but gpt-oss have a byte-level BPE tokenizer with `<|im_start|>`, `<|im_end|>
 
 from __future__ import annotations
 
+import string
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +29,24 @@ def make_tiny(
 ) -> Path:
     """Write a tiny model of random weights; `extra` sets or drops (None) metadata keys."""
     return write(Path(path), TINY[kind](), quant, seed, **extra)
+
+
+def make_sentencepiece(path: Path) -> Path:
+    """Write a model with a SentencePiece vocabulary, which begins every text with a blank."""
+    letters = [*string.ascii_letters, *".,!?<>|_/:", "▁", "▁a", "▁b", "▁hello", "hello"]
+    pieces = [*letters, "he", "ll", "lo", "llo", "nk", "th", "think", ">b"]
+    tokens = ["<unk>", "<s>", "</s>", *(f"<0x{i:02X}>" for i in range(256)), *pieces]
+    types = [2, 3, 3, *[6] * 256, *[1] * len(pieces), 4, 4, 3]
+    tokens += ["<think>", "</think>", "<|im_end|>"]
+    scores = [float(len(t)) if kind == 1 else -9.0 for t, kind in zip(tokens, types, strict=True)]
+    spare = 512 - len(tokens)
+    tokens += [f"zz{i}" for i in range(spare)]
+    extra = {
+        "model": "llama", "pre": None, "merges": None, "tokens": tokens,
+        "token_type": types + [1] * spare, "scores": scores + [-99.0] * spare,
+        "bos_token_id": 1, "eos_token_id": 2, "add_bos_token": None,
+    }  # fmt: skip
+    return make_tiny(path, "llama", **{f"tokenizer.ggml.{key}": v for key, v in extra.items()})
 
 
 def make_real(path: Path, shape: str = "qwen3-0.6b", quant: str = "q8_0", seed: int = 0) -> Path:

@@ -27,6 +27,8 @@ _FILL_ENDS = frozenset(
     """<|fim_pad|> <fim-pad> <fim_pad> <PAD> [PAD] <|fim_repo|> <fim-repo> <REPO> <reponame>
     <|repo_name|> <|file_sep|>""".split()  # noqa: SIM905
 )
+# llama.cpp makes these user-defined, whatever the file says, so that a reply shows them.
+_SHOWN = frozenset(("<|channel|>", "<|message|>", "<|start|>", "<|constrain|>"))
 _ID_KEYS = ("eos", "eot", "eom", "fim_pad", "fim_rep", "fim_sep")
 
 
@@ -46,17 +48,21 @@ def read(file: gguf.Gguf) -> Vocabulary:
     tokens = file.tokens()
     types = file.token_types()
     present = set(tokens)
-    eog = present & (_ENDS | _FILL_ENDS)
-    for name in _ID_KEYS:
-        i = file.key(f"tokenizer.ggml.{name}_token_id")
-        if isinstance(i, int) and 0 <= i < len(tokens):
-            eog.add(tokens[i])
-    kept = _taken_back(eog)
-    control = file.control_tokens() | eog | (present & _FILLS)
+    found = [file.key(f"tokenizer.ggml.{name}_token_id") for name in _ID_KEYS]
+    named = {tokens[i] for i in found if isinstance(i, int) and 0 <= i < len(tokens)}
+    eog, kept = ends(present, named)
+    control = file.control_tokens() | eog | (present & (_FILLS | _SHOWN))
     defined = {
         text for text, kind in zip(tokens, types, strict=True) if kind == gguf.USER_DEFINED and text
     }
+    defined |= present & _SHOWN
     return Vocabulary(frozenset(control), frozenset(kept), frozenset(defined | (eog - kept)))
+
+
+def ends(present: set[str], named: set[str]) -> tuple[set[str], set[str]]:
+    """Find what may end a reply among the tokens that are present, and what does."""
+    eog = present & (_ENDS | _FILL_ENDS) | named
+    return eog, _taken_back(eog)
 
 
 def _taken_back(eog: set[str]) -> set[str]:
