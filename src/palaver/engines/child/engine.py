@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import Any
@@ -128,24 +127,16 @@ class ChildEngine:
                 await asyncio.sleep(0.05)
 
     async def _tokens(self, stream: EventStream) -> AsyncGenerator[Token]:
-        began = time.perf_counter()
-        first = 0.0
-        seen = Token()
+        reply = native.Reply()
         async with contextlib.aclosing(self._chunks(stream)) as chunks:
             async for chunk in chunks:
-                if chunk.stop_type is not None:
-                    yield native.last(chunk, first - began if first else 0.0)
+                token = reply.take(chunk)
+                yield token
+                if token.stop:
                     return
-                if chunk.prompt_progress:
-                    p = chunk.prompt_progress
-                    yield Token(prefill=(p.processed, p.total, p.cache))
-                    continue
-                first = first or time.perf_counter()
-                seen = native.token(chunk, seen)
-                yield seen
         if not stream.aborted:
             raise await self._broken(None)
-        yield native.cut(seen, first - began if first else 0.0)
+        yield reply.cut()
 
     async def _chunks(self, stream: EventStream) -> AsyncGenerator[native.Chunk]:
         """Yield a stream's chunks; raises what the engine refused, or how it failed."""

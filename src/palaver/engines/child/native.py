@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -113,15 +114,40 @@ def _timings(t: EngineTimings, ttft: float) -> Timings:
     )
 
 
-def token(chunk: Chunk, seen: Token) -> Token:
-    """Read what was said; `seen` is the token before it."""
-    return Token(
-        text=chunk.content,
-        ids=tuple(chunk.tokens),
-        count=chunk.timings.predicted_n if chunk.timings else seen.count + len(chunk.tokens),
-        timings=_timings(chunk.timings, 0.0) if chunk.timings else None,
-        logprobs=tuple(chunk.completion_probabilities),
-    )
+class Reply:
+    """Reads a reply's chunks as they come."""
+
+    def __init__(self) -> None:
+        """Begin: the request is sent now."""
+        self._began = time.perf_counter()
+        self._first = 0.0
+        self._seen = Token()
+
+    def take(self, chunk: Chunk) -> Token:
+        """Read the next chunk; the token of the last has `stop`."""
+        if chunk.stop_type is not None:
+            return last(chunk, self._ttft())
+        if p := chunk.prompt_progress:
+            return Token(prefill=(p.processed, p.total, p.cache))
+        self._first = self._first or time.perf_counter()
+        t = chunk.timings
+        self._seen = Token(
+            text=chunk.content,
+            ids=tuple(chunk.tokens),
+            count=t.predicted_n if t else self._seen.count + len(chunk.tokens),
+            timings=_timings(t, 0.0) if t else None,
+            logprobs=tuple(chunk.completion_probabilities),
+        )
+        return self._seen
+
+    def cut(self) -> Token:
+        """Return the last token of a reply that was cancelled here."""
+        seen = self._seen.timings
+        timings = msgspec.structs.replace(seen, ttft=self._ttft()) if seen else Timings()
+        return Token(count=self._seen.count, stop="cancelled", timings=timings)
+
+    def _ttft(self) -> float:
+        return self._first - self._began if self._first else 0.0
 
 
 def last(chunk: Chunk, ttft: float) -> Token:
@@ -134,12 +160,6 @@ def last(chunk: Chunk, ttft: float) -> Token:
         stop="length" if chunk.stop_type == "limit" else "end",
         timings=_timings(t, ttft),
     )
-
-
-def cut(seen: Token, ttft: float) -> Token:
-    """Make the last token of a reply that was cancelled after `seen`."""
-    timings = msgspec.structs.replace(seen.timings, ttft=ttft) if seen.timings else Timings()
-    return Token(count=seen.count, stop="cancelled", timings=timings)
 
 
 def refusal(error: RefusedError) -> EngineError | UserError:
