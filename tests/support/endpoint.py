@@ -46,14 +46,15 @@ class Real:
 
 
 @contextmanager
-def llama_cpp(folder: Path, *, port: int = 0, model: Path | None = None) -> Iterator[Real]:
-    """Run the wheel's server with the model that ships."""
+def llama_cpp(folder: Path, *more: str, port: int = 0, model: Path | None = None) -> Iterator[Real]:
+    """Run the wheel's server with the model that ships; `more` are arguments."""
     key = folder / "endpoint-key"
     key.write_text(KEY)
     for _ in range(5):  # the port may be taken before the server has it
         at = port or free_port()
         line = [sys.executable, _PROGRAM, "--", "-m", str(model or demo.path()), "--port", str(at)]
         line += ["--api-key-file", str(key), "-c", "2048", "-t", "1", "--parallel", "1"]
+        line += more
         process = subprocess.Popen(line, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         real = Real(f"http://127.0.0.1:{at}/v1", KEY, process)
         try:

@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--cache-type-v", default="f16")
     parser.add_argument("--slot-save-path", default="")
     parser.add_argument("--no-warmup", action="store_true")
+    room = os.environ.get("LLAMA_ARG_CACHE_RAM", "8192")
+    parser.add_argument("--cache-ram", type=int, default=int(room))
     parser.add_argument("--lora", action="append", default=[])
     return parser
 
@@ -70,7 +72,7 @@ def serve(asked: argparse.Namespace) -> object:
         params.flash_attn_type = off
     params.slot_save_path = asked.slot_save_path
     params.warmup = not asked.no_warmup
-    params.cache_ram_mib = int(os.environ.get("LLAMA_ARG_CACHE_RAM", "8192"))
+    params.cache_ram_mib = asked.cache_ram
     params.n_ctx_checkpoints = int(os.environ.get("LLAMA_ARG_CTX_CHECKPOINTS", "32"))
     params.verbosity = int(os.environ.get("LLAMA_LOG_VERBOSITY", "3"))
     params.fit_params = os.environ.get("LLAMA_ARG_FIT") != "off"

@@ -28,7 +28,11 @@ async def load(
     folder: Path, kind: Kind = "llama", limit: int = 1 << 30, **given: Any
 ) -> LocalModel:
     """Load a tiny model with its own template and states in `folder`."""
-    engine = await start(folder, kind, **given)
+    return local(await start(folder, kind, **given), folder, limit)
+
+
+def local(engine: Any, folder: Path, limit: int = 1 << 30) -> LocalModel:
+    """Join an engine to its model's template."""
     file = engine.file
     date = datetime.date(2026, 11, 20)
     fmt = TemplateFormat(file.template, file.bos, file.eos, file.control, date=date)

@@ -28,6 +28,7 @@ from palaver.models.local import LocalModel
 
 if TYPE_CHECKING:
     from palaver.engines.completions.engine import Completions
+    from palaver.engines.completions.llama_server import LlamaServer
     from palaver.remote.server import Server
 
 
@@ -106,7 +107,7 @@ async def _engine(
     settings: Settings,
     starting: Awaitable[Child | None] | None,
     progress: Progress | None,
-) -> ChildEngine | Completions:
+) -> ChildEngine | Completions | LlamaServer:
     """Load the engine that the settings name, or get in touch with the server that is one."""
     env = environment.engine_environment()
     child = await (starting or asyncio.to_thread(start, settings))
@@ -117,7 +118,7 @@ async def _engine(
             child.kill()
         raise
     if child is None:
-        return await _attach(settings)
+        return await _attach(settings, progress)
     if child.given.engine == "vllm":
         from palaver.engines.vllm.engine import Vllm
 
@@ -125,7 +126,7 @@ async def _engine(
     return await ChildEngine.start(child, env, progress)
 
 
-async def _attach(settings: Settings) -> Completions:
+async def _attach(settings: Settings, progress: Progress | None) -> Completions | LlamaServer:
     """Make an engine of a server of others. Raises UserError where it gives no tokens."""
     if speaks_chat(settings):
         raise UserError(
@@ -136,7 +137,7 @@ async def _attach(settings: Settings) -> Completions:
 
     server = server_of(settings)
     try:
-        return await attach(server, settings.model, settings.tokenizer, settings.context)
+        return await attach(server, settings.model, settings.tokenizer, settings.context, progress)
     except BaseException:
         await server.close()
         raise

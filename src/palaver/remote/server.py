@@ -71,13 +71,16 @@ class Server:
                 fix="is this the address of an OpenAI-compatible server?",
             ) from None
 
-    async def stream(self, path: str, body: object) -> AsyncGenerator[list[str]]:
+    async def stream(
+        self, path: str, body: object, *, root: bool = False
+    ) -> AsyncGenerator[list[str]]:
         """Send one request; yield the data of the events that came together, as they come.
 
+        `path` is below the base address, or below its `root`, without /v1.
         The last is "[DONE]" where the server said so; an answer that is no stream is one event.
         Raises RefusedError, UnreachableError, EngineError.
         """
-        url = address.join(self.url, path)
+        url = address.join(address.root(self.url) if root else self.url, path)
         async with self._open("POST", url, body) as response:
             kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
             if kind == "text/html":  # a page for people, of a proxy or a portal

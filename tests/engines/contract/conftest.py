@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.talk import load
+from tests.support.endpoint import llama_cpp
+from tests.support.talk import load, local
 
+from palaver.engines.completions.open import attach
 from palaver.models.local import LocalModel
+from palaver.remote.server import Server
 
 DATA = Path(__file__).parents[2] / "data"
 ENGINES = {
@@ -18,12 +21,23 @@ ENGINES = {
     "gpt-oss": DATA / "palaver-nano-gpt-oss",
     "mlx": DATA / "palaver-nano",
 }
+ATTACHED = "llama-server"  # one that runs, by its address: its process and its files are its own
+owned = pytest.mark.parametrize("loaded", sorted(ENGINES), indirect=True)
 
 
-@pytest.fixture(scope="session", params=sorted(ENGINES))
+@pytest.fixture(scope="session", params=sorted([*ENGINES, ATTACHED]))
 def loaded(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[LocalModel]:
     """palaver-nano, trained on its dialogues, in one engine after another."""
     folder = tmp_path_factory.mktemp("e")
+    if request.param == ATTACHED:
+        file = ENGINES["llama-cpp"]
+        line = ("--batch-size", "64", "--ubatch-size", "64", "--cache-ram", "0")
+        with llama_cpp(folder, *line, model=file) as real:
+            server = Server(real.url, real.key)
+            model = local(asyncio.run(attach(server, None, None, None)), folder)
+            yield model
+            asyncio.run(model.close())
+        return
     model = asyncio.run(load(folder, model=ENGINES[request.param], engine=request.param))
     yield model
     asyncio.run(model.close())

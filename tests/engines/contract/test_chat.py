@@ -18,7 +18,7 @@ from palaver.core.messages import user
 from palaver.models.local import LocalModel
 from palaver.models.prompt import all_ids
 
-from .conftest import ENGINES
+from .conftest import ENGINES, owned
 
 GREEDY = {"temperature": 0.0, "max_tokens": 200}
 PLAIN = (
@@ -75,6 +75,7 @@ def test_undo_and_edit_read_what_changed(model):
     asyncio.run(run())
 
 
+@owned
 def test_two_conversations_in_turn_are_both_answered_right(model):
     async def run() -> None:
         plain, smile = Talk(model), Talk(model)
@@ -115,6 +116,7 @@ def chances(tokens: list) -> list[float]:
     return [entry["logprob"] for token in tokens for entry in token.logprobs]
 
 
+@owned
 def test_a_saved_state_is_restored_and_gone_on_from(model):
     async def run() -> None:
         talk = Talk(model)
@@ -143,6 +145,7 @@ def test_a_conversation_that_does_not_fit_is_refused_before_the_engine(model):
     asyncio.run(run())
 
 
+@owned
 def test_a_killed_engine_leaves_what_it_said_and_the_chat_goes_on(model):
     forever = Sampling(max_tokens=800, temperature=0.0, logit_bias=((0, -1e3), (2, -1e3)))
 

@@ -6,25 +6,22 @@ What is sent and read is vLLM's (docs.vllm.ai, "OpenAI-Compatible Server"), with
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
-from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct, structs
 
-from palaver.core.engine import EngineInfo, Token, Tokenizer
+from palaver.core.engine import Token
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling, Timings
 from palaver.engines.child.options import ModelFile
-from palaver.engines.child.tokenizer import Call, ChildTokenizer
-from palaver.remote.errors import RefusedError, words
+from palaver.engines.child.tokenizer import Call
+from palaver.engines.completions.attached import Attached
 from palaver.remote.server import Server
-from palaver.remote.until import until
 
 
 class _Logprobs(Struct):
@@ -55,63 +52,34 @@ class _Chunk(Struct):
     error: Any = None
 
 
-_decode = msgspec.json.Decoder(_Chunk).decode
+_decoder = msgspec.json.Decoder(_Chunk)
 
 
-class Completions:
-    """One model of a server; see `palaver.core.engine.Engine`. One generation at a time."""
+class Completions(Attached):
+    """A server that speaks vLLM's completions."""
 
     def __init__(self, server: Server, model: str, file: ModelFile, call: Call) -> None:
         """`model` is its name there; `call` answers what a tokenizer asks."""
-        self.file = file
-        self.tokenizer: Tokenizer = ChildTokenizer(call, file, add_bos=file.bos_id is not None)
-        self.info = EngineInfo(
-            name="completions",
-            model=file.name,
-            context=file.context,
-            fingerprint=file.fingerprint,
-            threads=0,
-            cut_back=True,
-            kv_bytes_per_token=0,
-            weights_bytes=0,
-        )
-        self._server = server
+        super().__init__(server, file, call, "completions")
         self._model = model
-        self._stop = asyncio.Event()
         self._ends: frozenset[int] | None = None
         self._texts: dict[int, str] = {}  # of tokens whose log-probabilities were asked for
 
-    @property
-    def alive(self) -> bool:
-        """Whether it may be asked: a server of others always may."""
-        return True
-
     async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
-        if len(prompt) >= self.info.context:
-            raise UserError(
-                f"the prompt takes {len(prompt)} tokens, the context holds {self.info.context}",
-                fix="shorten it with /trim",
-            )
+        self._begin(prompt)
         body = self._request(prompt, sampling)
         if self._ends is None:
             self._ends = await self._end_ids()
-        self._stop = asyncio.Event()
         state, most = _Generation(len(prompt)), sampling.logprobs or 0
         yield Token(prefill=(0, len(prompt), 0))  # all that is known of its progress
-        try:
-            async with aclosing(
-                until(self._server.stream("/completions", body), self._stop)
-            ) as found:
-                async for datas in found:
-                    for data in datas:
-                        for token, likely in self._tokens(data, state, prompt):
-                            if likely:
-                                entries = await self._likely(likely, most)
-                                token = structs.replace(token, logprobs=entries)
-                            yield token
-        except RefusedError as error:
-            raise _refusal(error) from None
+        async with aclosing(self._events("/completions", body)) as events:
+            async for data in events:
+                for token, likely in self._tokens(data, state, prompt):
+                    if likely:
+                        entries = await self._likely(likely, most)
+                        token = structs.replace(token, logprobs=entries)
+                    yield token
         if state.stop is None:
             if not self._stop.is_set():
                 raise EngineError(f"{self._server.name} broke off the answer")
@@ -138,14 +106,7 @@ class Completions:
         self, data: str, state: _Generation, prompt: Sequence[int]
     ) -> list[tuple[Token, _Logprobs | None]]:
         """Read an event. Raises EngineError where it is none, or leaves ids out."""
-        if data.strip() == "[DONE]":
-            return []
-        try:
-            chunk = _decode(data)
-        except msgspec.DecodeError as error:
-            raise EngineError(f"{self._server.name} sent what is no chunk: {error}") from None
-        if chunk.error:
-            raise _in_stream(self._server.name, chunk.error)
+        chunk: _Chunk = self._read(_decoder, data)
         if chunk.usage and (details := chunk.usage.prompt_tokens_details):
             state.cached = min(details.cached_tokens or 0, len(prompt))
         found: list[tuple[Token, _Logprobs | None]] = []
@@ -165,10 +126,6 @@ class Completions:
         ids = [await self.tokenizer.encode(text, special=True) for text in self.tokenizer.eog]
         return frozenset(found[0] for found in ids if len(found) == 1)
 
-    def cancel(self) -> None:
-        """End the generation under way; its iterator then yields a last Token, "cancelled"."""
-        self._stop.set()
-
     async def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
         """Let the server read `prompt`; the one token that it has to sample is thrown away."""
         async with aclosing(self.generate(prompt, Sampling(max_tokens=1))) as tokens:
@@ -176,26 +133,6 @@ class Completions:
                 if token.stop and token.timings:
                     yield Token(prefill=(len(prompt), len(prompt), token.timings.reused))
                     yield Token(stop=token.stop, timings=token.timings)
-
-    async def save(self, path: Path) -> int:
-        """Refuse: its cache is its own."""
-        raise EngineError("a completions server saves no states")
-
-    async def restore(self, path: Path) -> int:
-        """Refuse: its cache is its own."""
-        raise EngineError("a completions server reads no states")
-
-    async def restart(self, threads: int | None = None) -> None:
-        """Let go of connections; the next request makes one."""
-        await self._server.close()
-
-    async def better_threads(self) -> int | None:
-        """Know nothing of threads."""
-        return None
-
-    async def close(self) -> None:
-        """Close the connections."""
-        await self._server.close()
 
     def _request(self, prompt: Sequence[int], sampling: Sampling) -> dict[str, Any]:
         room = self.info.context - len(prompt)
@@ -272,20 +209,3 @@ class _Generation:
             decode_seconds=self._last - self._first,
             ttft=first,
         )
-
-
-def _in_stream(name: str, error: Any) -> EngineError:
-    """Read an error in place of a chunk; vLLM finds some faults of a request that late."""
-    code = error.get("code") if isinstance(error, dict) else None
-    said = words(json.dumps({"error": error}).encode())
-    return RefusedError(name, code if isinstance(code, int) else 500, said)
-
-
-def _refusal(error: RefusedError) -> EngineError | UserError:
-    if error.status in (401, 403):
-        return UserError(
-            f"the server refused the key: {error.said}", fix="endpoint_key or key_env hold it"
-        )
-    if error.status in (400, 404, 422):
-        return UserError(f"the server refused the request: {error.said}")
-    return error

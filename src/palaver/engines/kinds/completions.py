@@ -4,7 +4,7 @@ from palaver.engines.registry import Kind
 
 ENGINE = Kind(
     name="completions",
-    about="a server that takes token ids and gives them, as vLLM does (--endpoint URL)",
+    about="a vLLM or llama-server that runs, asked token by token (--endpoint URL)",
     program=(),
     suits=lambda _weights: 0,
     needs=("httpx2",),

@@ -1,4 +1,4 @@
-"""llama.cpp by a `llama-server` binary of the user's own, built for their hardware."""
+"""llama.cpp by a `llama-server`: the user's own binary, or one that runs somewhere already."""
 
 from palaver.engines.registry import Kind, Weights
 
@@ -9,10 +9,10 @@ def _suits(weights: Weights) -> int:
 
 ENGINE = Kind(
     name="llama-server",
-    about="a llama-server binary of your own (--llama-server), for GGUF files",
+    about="a llama-server binary of yours (--llama-server), or one that runs (--endpoint)",
     program=("palaver.engines.llama_cpp.child",),
     suits=_suits,
-    attached="chat-endpoint",
+    attached="completions",
     retunes=True,
     batches=True,
     grammars=True,

@@ -1,0 +1,114 @@
+"""What engines have in common whose model a server of others runs: its cache is its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from palaver.core.engine import EngineInfo, Tokenizer
+from palaver.core.errors import EngineError, UserError
+from palaver.engines.child.options import ModelFile
+from palaver.engines.child.tokenizer import Call, ChildTokenizer
+from palaver.remote.errors import RefusedError, words
+from palaver.remote.server import Server
+from palaver.remote.until import until
+
+
+class Attached:
+    """One model of a server; see `palaver.core.engine.Engine`. One generation at a time."""
+
+    def __init__(self, server: Server, file: ModelFile, call: Call, name: str) -> None:
+        """`call` answers what a tokenizer asks; `name` is the engine's."""
+        self.file = file
+        self.tokenizer: Tokenizer = ChildTokenizer(call, file, add_bos=file.bos_id is not None)
+        self.info = EngineInfo(
+            name=name,
+            model=file.name,
+            context=file.context,
+            fingerprint=file.fingerprint,
+            threads=0,
+            cut_back=True,
+            kv_bytes_per_token=0,
+            weights_bytes=0,
+        )
+        self._server = server
+        self._stop = asyncio.Event()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it may be asked: a server of others always may."""
+        return True
+
+    def cancel(self) -> None:
+        """End the generation under way; its iterator then yields a last Token, "cancelled"."""
+        self._stop.set()
+
+    async def save(self, path: Path) -> int:
+        """Refuse: its cache is its own."""
+        raise EngineError(f"{self._server.name} saves no states for us")
+
+    async def restore(self, path: Path) -> int:
+        """Refuse: its cache is its own."""
+        raise EngineError(f"{self._server.name} reads no states of ours")
+
+    async def restart(self, threads: int | None = None) -> None:
+        """Let go of connections; the next request makes one."""
+        await self._server.close()
+
+    async def better_threads(self) -> int | None:
+        """Know nothing of threads."""
+        return None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._server.close()
+
+    def _begin(self, prompt: Sequence[int]) -> None:
+        """Begin a generation: from now on `cancel` ends it. Raises UserError for what won't fit."""
+        self._stop = asyncio.Event()
+        if len(prompt) >= self.info.context:
+            raise UserError(
+                f"the prompt takes {len(prompt)} tokens, the context holds {self.info.context}",
+                fix="shorten it with /trim",
+            )
+
+    async def _events(self, path: str, body: object, *, root: bool = False) -> AsyncGenerator[str]:
+        """Ask, and yield the data of each event, until `cancel`; raises what was refused."""
+        stream = self._server.stream(path, body, root=root)
+        try:
+            async with aclosing(until(stream, self._stop)) as found:
+                async for datas in found:
+                    for data in datas:
+                        if data.strip() != "[DONE]":
+                            yield data
+        except RefusedError as error:
+            raise _refusal(error) from None
+
+    def _read(self, decoder: msgspec.json.Decoder[Any], data: str) -> Any:
+        """Decode an event. Raises EngineError where it is none, or says what went wrong."""
+        try:
+            chunk = decoder.decode(data)
+        except msgspec.DecodeError as error:
+            raise EngineError(f"{self._server.name} sent what is no chunk: {error}") from None
+        if chunk.error:
+            code = chunk.error.get("code") if isinstance(chunk.error, dict) else None
+            said = words(msgspec.json.encode({"error": chunk.error}))
+            status = code if isinstance(code, int) else 500
+            raise _refusal(RefusedError(self._server.name, status, said))
+        return chunk
+
+
+def _refusal(error: RefusedError) -> EngineError | UserError:
+    """Say in our words what a server refused; some faults it finds when it has begun."""
+    if error.status in (401, 403):
+        return UserError(
+            f"the server refused the key: {error.said}", fix="endpoint_key or key_env hold it"
+        )
+    if error.status in (400, 404, 422):
+        return UserError(f"the server refused the request: {error.said}")
+    return error
