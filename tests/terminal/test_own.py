@@ -10,9 +10,11 @@ from tests.support.terminal import Terminal, shipped
 
 from palaver import demo
 from palaver.core.log import Notice
+from palaver.core.printed import plain
+from palaver.sessions.query import fetch
+from palaver.sessions.store import Store
 from palaver.terminal import command
 from palaver.terminal.own import moves_to
-from palaver.terminal.printed import plain
 
 
 @pytest.fixture
@@ -56,7 +58,10 @@ def test_it_is_kept_before_it_was_said_and_comes_back_with_undo(tmp_path, place)
         terminal.wait("exit code 0; 1 line for the model")
         terminal.child.kill(9)
         terminal.child.wait()
-    assert entries(tmp_path) == [Notice("exec", "$ echo kept\nkept\n[exit code 0]")]
+    assert entries(tmp_path) == [
+        Notice("info", "$ echo kept"),
+        Notice("exec", "$ echo kept\nkept\n[exit code 0]"),
+    ]
     with shipped(tmp_path, "--resume", "1", columns=100) as terminal:
         terminal.ready()
         terminal.line("hello")
@@ -68,6 +73,37 @@ def test_it_is_kept_before_it_was_said_and_comes_back_with_undo(tmp_path, place)
         terminal.answered(2)
         terminal.leave()
     assert said(tmp_path) == ["[exec output]\n$ echo kept\nkept\n[exit code 0]\n\nhello there"]
+
+
+def test_what_was_seen_of_a_command_outlives_a_kill(tmp_path, place):
+    line = "printf '\\033[31mred\\033[0m\\nhalf a li'; sleep 60"
+    with shipped(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line(f"!{line}")
+        terminal.wait(lambda: "half a li" in terminal.rows())
+        terminal.child.kill(9)
+        terminal.child.wait()
+    with shipped(tmp_path, "--resume", "1", columns=100) as terminal:
+        terminal.ready()
+        terminal.line("hello")
+        terminal.answered()
+        terminal.leave()
+    kept = f"$ {line}\nred\nhalf a li\n[palaver ended while this ran]"
+    assert said(tmp_path) == [f"[exec output]\n{kept}\n\nhello"]
+
+
+def test_a_command_that_prints_without_end_is_shown_and_kept_in_part(tmp_path, place):
+    with shipped(tmp_path, columns=100) as terminal:
+        terminal.ready()
+        terminal.line("!head -c 1500000 /dev/zero; echo over")
+        terminal.wait(lambda: "over" in terminal.rows())
+        terminal.wait("lines for the model")
+        terminal.line("hello")
+        terminal.answered()
+        terminal.leave()
+    with Store(tmp_path / "data" / "palaver.db", readonly=True) as store:
+        assert not fetch(store.db.main, "SELECT 1 FROM journal")
+    assert "[451430 bytes left out]\nover\n" in said(tmp_path)[0]
 
 
 def test_the_terminal_is_handed_over(tmp_path, place):
@@ -100,7 +136,7 @@ def test_what_a_full_screen_program_drew_is_not_shared(tmp_path, place):
         terminal.wait(lambda: "over" in terminal.rows())
         terminal.wait("for the model")
         terminal.leave()
-    (notice,) = entries(tmp_path)
+    _, notice = entries(tmp_path)
     assert isinstance(notice, Notice)
     assert notice.text.split("\n")[1:] == ["over", "[exit code 0]"]
 

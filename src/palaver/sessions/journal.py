@@ -16,9 +16,11 @@ from msgspec import structs
 from palaver.core.errors import StoreError
 from palaver.core.log import CallStarted, Entry, JournalKind, Notice, Printed
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult
+from palaver.core.printed import plain
 
 PRINTED = "printed"
 KINDS = (*get_args(JournalKind), PRINTED)
+_LONGEST = 20_000  # characters of what a command had printed: a message begins with them
 
 # In a piece of the kind "call" a line break, a name and a space begin a call (as palaver.chat.run
 # writes it), all else is more of the newest call's arguments.
@@ -57,7 +59,10 @@ def printed(begun: Entry | None, text: str) -> Entry:
     if isinstance(begun, CallStarted):
         return Printed(begun.call_id, text)
     said = f"{begun.text}\n" if isinstance(begun, Notice) else ""
-    return Notice("exec", f"{said}{text.rstrip(chr(10))}\n[palaver ended while this ran]")
+    seen = plain(text)
+    if len(seen) > _LONGEST:
+        seen = f"[{len(seen) - _LONGEST} characters are left out here]\n{seen[-_LONGEST:]}"
+    return Notice("exec", f"{said}{seen}\n[palaver ended while this ran]")
 
 
 def ends(entry: Entry, begun: Entry | None) -> bool:

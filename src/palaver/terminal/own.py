@@ -1,25 +1,27 @@
 """The user's own commands: run on a terminal of their own, shared with the next message.
 
-What a command printed is an entry of the log as soon as it ended, so that it is not lost; the
-model sees it as the beginning of the user's next message, never as a message of its own.
+What a command prints is kept before it is shown, and is an entry of the log as soon as it ended;
+the model sees it as the beginning of the user's next message, never as a message of its own.
 """
 
 from __future__ import annotations
 
+import codecs
 import shlex
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from palaver.assemble import PRINTED
 from palaver.chat.cut import cut
 from palaver.config import environment
-from palaver.core.errors import UserError
-from palaver.core.log import Notice
-from palaver.terminal.printed import plain
+from palaver.core.errors import StoreError, UserError
+from palaver.core.log import Notice, Row
+from palaver.core.printed import plain
 from palaver.terminal.words import plural
-from palaver.tools.output import Output
+from palaver.tools.output import MOST, Output
 
 if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
@@ -33,9 +35,16 @@ async def run(chat: Controller, line: str, *, private: bool) -> None:
     if shutil.which(shell) is None:
         raise UserError(f"there is no shell {shell}", fix="set SHELL to one that there is")
     output = Output(lambda _text: None)
+    kept = None if private else await _Kept.begin(chat, line)
+
+    async def printed(data: bytes) -> None:
+        output.add(data)
+        if kept:
+            await kept.add(data)
+
     async with chat.screen.lend():
         try:
-            code = await pty.run([shell, "-c", line], chat.tooling.folder, output.add)
+            code = await pty.run([shell, "-c", line], chat.tooling.folder, printed)
         except OSError as error:
             raise UserError(f"it can't be run: {error.strerror or error}") from None
     ended = f"exit code {code}" if code >= 0 else f"killed by {signal.strsignal(-code)}"
@@ -47,6 +56,28 @@ async def run(chat: Controller, line: str, *, private: bool) -> None:
     await share(chat, line, text, ended)
     lines = plural(text.count("\n") + 1 if text else 0, "line")
     chat.screen.note(f"{ended}; {lines} for the model, with your next message")
+
+
+class _Kept:
+    """What a command that runs has printed, in the journal: it outlives a kill."""
+
+    def __init__(self, chat: Controller, begun: Row) -> None:
+        """Use `begin`."""
+        self._conversation, self._begun = chat.conversation, begun
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._room = MOST
+
+    @classmethod
+    async def begin(cls, chat: Controller, line: str) -> _Kept:
+        """Write down that a command begins. Raises StoreError, and then it does not."""
+        return cls(chat, await chat.conversation.append(Notice("info", f"$ {line}"), durable=False))
+
+    async def add(self, data: bytes) -> None:
+        """Keep what comes, as far as it is kept in the end."""
+        data, self._room = data[: self._room], self._room - len(data[: self._room])
+        if text := self._decoder.decode(data):
+            with suppress(StoreError):  # the command goes on; `share` meets it and tells of it
+                await self._conversation.printed(self._begun, text)
 
 
 async def share(chat: Controller, line: str, text: str, ended: str = "") -> None:

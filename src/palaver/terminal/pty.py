@@ -14,11 +14,12 @@ import signal
 import sys
 import termios
 import tty
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 
 _STDIN, _STDOUT = 0, 1
 _CHUNK = 1 << 16
+_AHEAD = 1 << 18  # bytes that may wait to be shown
 _LAST = 64  # reads for what stands in the program's terminal when it has ended
 _LOOK = 0.2  # seconds between two looks at the size of the terminal
 _GRACE = 1.0  # seconds that a program has to end after it was hung up
@@ -26,10 +27,12 @@ _GRACE = 1.0  # seconds that a program has to end after it was hung up
 _LEAD = "import os, sys; os.login_tty(0); os.execvp(sys.argv[1], sys.argv[1:])"
 
 
-async def run(argv: Sequence[str], folder: Path, printed: Callable[[bytes], None]) -> int:
+async def run(
+    argv: Sequence[str], folder: Path, printed: Callable[[bytes], Awaitable[None]]
+) -> int:
     """Run a program until it ends; return its exit code, -signal if one ended it.
 
-    What it writes is given to `printed` as well. What it leaves running is hung up. Raises
+    What it writes is given to `printed`, then shown. What it leaves running is hung up. Raises
     OSError where the folder is gone.
     """
     ours, theirs = pty.openpty()
@@ -51,17 +54,20 @@ async def run(argv: Sequence[str], folder: Path, printed: Callable[[bytes], None
             return await process.wait()
         finally:
             sizes.cancel()
-            wire.close()  # hangs up what still runs
+            await wire.close()  # hangs up what still runs
             await _end(process)
 
 
 class _Wire:
     """Passes bytes between the terminal and the program's end of it."""
 
-    def __init__(self, ours: int, printed: Callable[[bytes], None]) -> None:
+    def __init__(self, ours: int, printed: Callable[[bytes], Awaitable[None]]) -> None:
         self._ours, self._printed = ours, printed
         self._loop = asyncio.get_running_loop()
         self._typed = bytearray()  # what the program has not taken yet
+        self._written = bytearray()  # what it wrote and is not shown yet
+        self._showing: asyncio.Task[None] | None = None
+        self._over = False
         self._last = b"\n"
         os.set_blocking(ours, False)
         self._loop.add_reader(ours, self._out)
@@ -97,21 +103,37 @@ class _Wire:
         except OSError:  # all its ends are closed
             data = b""
         if not data:
+            self._over = True
             self._loop.remove_reader(self._ours)
             return False
         self._last = data[-1:]
-        self._printed(data)
-        _show(data)
+        self._written += data
+        if self._showing is None or self._showing.done():
+            self._showing = asyncio.create_task(self._pass_on())
+        elif len(self._written) > _AHEAD:
+            self._loop.remove_reader(self._ours)  # the program waits meanwhile
         return True
 
-    def close(self) -> None:
+    async def _pass_on(self) -> None:
+        while self._written:
+            data, self._written = bytes(self._written), bytearray()
+            await self._printed(data)
+            _show(data)
+        if not self._over:
+            self._loop.add_reader(self._ours, self._out)
+
+    async def close(self) -> None:
         """Take what is left, end the line that it ends in, close the program's terminal.
 
         Not for ever: what was left running may go on writing.
         """
+        self._loop.remove_reader(self._ours)
         for _ in range(_LAST):
             if not self._out():
                 break
+        self._over = True
+        if self._showing:
+            await self._showing
         for file in (_STDIN, self._ours):
             self._loop.remove_reader(file)
         self._loop.remove_writer(self._ours)
