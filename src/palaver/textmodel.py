@@ -213,9 +213,10 @@ class TextModel:
         try:
             if "stop" in given:
                 given = given | {"stop": tuple(given["stop"])}
-            return msgspec.structs.replace(assemble.sampling(self._settings), **given)
+            asked = msgspec.structs.replace(assemble.sampling(self._settings), **given)
         except TypeError as error:
             raise UserError(f"this is no setting of sampling: {error}") from None
+        return asked.completed(self.info.sampling)
 
     def _note(self, token: Token) -> None:
         if token.stop and token.timings:

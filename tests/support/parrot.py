@@ -26,7 +26,6 @@ class Parrot:
         self.vocabulary = JsonVocabulary(NANO / "tokenizer.json")
         self.tokens = self.vocabulary.size
         self.ends = frozenset({2})
-        self.defaults: dict[str, float] = {}
         self.says = [*self.vocabulary.encode(text, special=False), 2]
         self.held: list[int] = []
         self.steps: list[int] = []  # how many ids each step was given

@@ -1,6 +1,6 @@
 """From settings to a model, tools and a session: the only place that knows them all."""
 
-from palaver.assemble.answers import DEFAULT_TEMPERATURE, sampling, signing
+from palaver.assemble.answers import sampling, signing
 from palaver.assemble.models import check_model, make_format, open_local, open_model, server_of
 from palaver.assemble.tools import (
     PRINTED,
@@ -14,7 +14,6 @@ from palaver.assemble.tools import (
 )
 
 __all__ = [
-    "DEFAULT_TEMPERATURE",
     "PRINTED",
     "check_model",
     "cut_patches",

@@ -7,16 +7,13 @@ from pathlib import Path
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.core.generation import Sampling
-from palaver.launch import runs_here
-
-DEFAULT_TEMPERATURE = 0.4
 
 
 def sampling(settings: Settings) -> Sampling:
-    """Turn settings into sampling; what is unset stays unset, but for two defaults."""
+    """Turn settings into sampling; what is unset stays unset: the model completes it."""
     return Sampling(
         max_tokens=settings.max_tokens,
-        temperature=_temperature(settings),
+        temperature=settings.temperature,
         top_k=settings.top_k,
         top_p=settings.top_p,
         min_p=settings.min_p,
@@ -24,13 +21,6 @@ def sampling(settings: Settings) -> Sampling:
         seed=settings.seed,
         stop=tuple(settings.stop),
     )
-
-
-def _temperature(settings: Settings) -> float | None:
-    """Return what is set, else our default; somebody's server has a default of its own."""
-    if settings.temperature is not None or not runs_here(settings):
-        return settings.temperature
-    return DEFAULT_TEMPERATURE
 
 
 def signing(settings: Settings) -> tuple[str, str] | None:

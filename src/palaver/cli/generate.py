@@ -48,7 +48,8 @@ async def _generate(prompt: str, logprobs: int | None, special: bool, settings: 
             ids = [tokenizer.bos_id, *ids]
         if not ids:
             raise UserError("the prompt is empty")
-        sampling = msgspec.structs.replace(assemble.sampling(settings), logprobs=logprobs)
+        sampling = assemble.sampling(settings).completed(model.engine.info.sampling)
+        sampling = msgspec.structs.replace(sampling, logprobs=logprobs)
         async with aclosing(model.engine.generate(ids, sampling)) as tokens:
             async for token in tokens:
                 if token.logprobs:

@@ -19,7 +19,8 @@ class EngineInfo(Struct, frozen=True):
     `cut_back` is False where the cache can't be cut at any place (sliding window, recurrent);
     `window` is then the tokens that windowed layers keep, 0 for a recurrent model. `grammars`: it
     can hold replies to one. `marks`: where it can't be cut back it keeps copies of its cache, as
-    llama.cpp does (see `palaver.models.cache`).
+    llama.cpp does (see `palaver.models.cache`). `sampling` is what the model itself asks for, by
+    the names of `Sampling`; None where that is a server's business.
     """
 
     name: str
@@ -33,6 +34,7 @@ class EngineInfo(Struct, frozen=True):
     window: int = 0
     grammars: bool = False
     marks: bool = True
+    sampling: dict[str, float] | None = None
 
 
 class Token(Struct, frozen=True):

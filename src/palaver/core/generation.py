@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, structs
+
+DEFAULT_TEMPERATURE = 0.4  # where neither the user nor the model says one
 
 
 class Sampling(Struct, frozen=True, omit_defaults=True):
@@ -26,6 +30,17 @@ class Sampling(Struct, frozen=True, omit_defaults=True):
     trigger: str | None = None
     json_schema: str | None = None
     logprobs: int | None = None
+
+    def completed(self, own: Mapping[str, float] | None) -> Sampling:
+        """Return it with what is unset as the model itself asks for it, else as is usual with us.
+
+        `own` None: it stays unset, because a server decides.
+        """
+        if own is None:
+            return self
+        usual = {"temperature": DEFAULT_TEMPERATURE, **own}
+        unset = {name: value for name, value in usual.items() if getattr(self, name) is None}
+        return structs.replace(self, **unset)
 
 
 class Timings(Struct, frozen=True, omit_defaults=True):

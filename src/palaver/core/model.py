@@ -48,7 +48,8 @@ class ModelInfo(Struct, frozen=True):
     `engine` is the kind of engine, or the address of an endpoint. `context` is None where nobody
     says, `threads` where they are not ours. `template` says where the form of prompts comes from,
     `replies` how they are read. `tools`: the model knows tools, else they are described to it in
-    words. `channels`: it puts what it says under names.
+    words. `channels`: it puts what it says under names. `sampling` is what it asks for itself, by
+    the names of `Sampling`; None where a server decides.
     """
 
     model: str
@@ -59,6 +60,7 @@ class ModelInfo(Struct, frozen=True):
     tools: bool
     threads: int | None = None
     channels: bool = False
+    sampling: dict[str, float] | None = None
 
 
 class Model(Protocol):

@@ -130,6 +130,7 @@ class LocalModel:
             tools=self.format.tools,
             threads=engine.threads,
             channels=self.format.name == "harmony",
+            sampling=engine.sampling,
         )
 
     @property
@@ -186,6 +187,7 @@ class LocalModel:
             if not self._cancelled:
                 await self.cache.restore(prompt.ids)
             parser = parser or self.format.parser(reply.opened if reply else prompt.text, tools)
+            sampling = sampling.completed(self.engine.info.sampling)
             answer = Answer(
                 *(self.cache, parser, prompt, sampling, self.format.ends, self.raw),
                 cancelled=self._cancelled,

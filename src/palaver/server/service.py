@@ -105,6 +105,7 @@ class Service:
     def opened(self, served: Served) -> None:
         """Serve a model that was loaded."""
         self._served = served
+        self.usual = self.usual.completed(served.engine.info.sampling)
         if self.state == "loading":
             self.state = "ready"
 

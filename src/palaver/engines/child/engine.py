@@ -279,4 +279,5 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         window=model.window,
         grammars=find(options.engine).grammars,
         marks=not find(options.engine).opener,
+        sampling=model.sampling,
     )

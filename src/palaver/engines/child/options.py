@@ -50,7 +50,8 @@ class ModelFile(Struct, frozen=True, omit_defaults=True):
     `user_defined` are those of them that llama.cpp finds even where it looks for no control
     tokens. `cut_back` is False where a cache can't be cut at any place, `window` is then the
     number of tokens that windowed layers keep (0: a recurrent model). `prefix_space`: the
-    tokenizer begins every text with a blank.
+    tokenizer begins every text with a blank. `sampling` is what the model itself asks for, by
+    the names of `palaver.core.generation.Sampling`.
     """
 
     name: str
@@ -70,6 +71,7 @@ class ModelFile(Struct, frozen=True, omit_defaults=True):
     prefix_space: bool
     template: str | None
     metadata: dict[str, str | int | float | bool]
+    sampling: dict[str, float] = {}
     socket: str = ""
     port: int = 0  # of 127.0.0.1, where `socket` is empty
 

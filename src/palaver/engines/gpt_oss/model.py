@@ -45,7 +45,6 @@ class GptOssModel:
         self.vocabulary = words
         self.tokens = folder.shape.vocabulary
         self.ends = folder.ends(words)
-        self.defaults = folder.sampling
         self._network = network
         self._cache = cache
 

@@ -22,9 +22,9 @@ from palaver.engines.child.threads import allowed, free_cores
 from palaver.engines.fingerprint import fingerprint
 from palaver.engines.host import headers
 from palaver.engines.host.vocabulary import JsonVocabulary
+from palaver.engines.own_sampling import of_generation_config
 
 DEFAULT_CONTEXT = 8192
-_SAMPLING = ("temperature", "top_k", "top_p", "min_p", "repetition_penalty")
 
 
 class Folder:
@@ -120,13 +120,6 @@ class Folder:
             found |= set(ids if isinstance(ids, list) else [ids])
         return frozenset(i for i in found if type(i) is int)
 
-    @property
-    def sampling(self) -> dict[str, float]:
-        """The model's own sampling, by the names in `palaver.core.generation.Sampling`."""
-        found = {name: self.generation.get(name) for name in _SAMPLING}
-        found["repeat_penalty"] = found.pop("repetition_penalty")
-        return {k: float(v) for k, v in found.items() if isinstance(v, int | float)}
-
     def kv_bytes(self, width: float) -> int:
         """Return the bytes that a token takes in the cache, at `width` bytes a number."""
         t = self.text
@@ -179,6 +172,7 @@ class Folder:
             prefix_space=vocabulary.prefix_space,
             template=self.template,
             metadata={"general.name": self.name, "general.architecture": self.architecture},
+            sampling=of_generation_config(self.generation),
             socket=str(Path(options.folder) / folders.SOCKET),
         )
 

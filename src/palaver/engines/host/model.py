@@ -49,7 +49,6 @@ class HostedModel(Protocol):
     vocabulary: Vocabulary
     tokens: int  # ids are below this: the rows of the embedding
     ends: frozenset[int]  # ids that end a reply
-    defaults: dict[str, float]  # the model's own sampling, by the names in `Sampling`
 
     def forward(self, ids: Sequence[int]) -> Any:
         """Run `ids` after what the cache holds; return the last position's logits.

@@ -225,5 +225,5 @@ def read_request(body: dict[str, Any], model: HostedModel) -> Request:
         prompt=prompt,
         most=None if most < 0 else most,
         stops=tuple(str(stop) for stop in body.get("stop", ())),
-        chosen=sampling.settings(body, model.defaults),
+        chosen=sampling.settings(body, model.file.sampling),
     )

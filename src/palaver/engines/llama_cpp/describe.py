@@ -13,6 +13,7 @@ from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.child.threads import allowed, free_cores
 from palaver.engines.llama_cpp import gguf, memory, vocabulary
 from palaver.engines.llama_cpp.attention import flash
+from palaver.engines.own_sampling import of_gguf
 
 DEFAULT_CONTEXT = 8192
 
@@ -53,6 +54,7 @@ def describe(options: Options) -> ModelFile:
         prefix_space=_prefixes_space(scalars),
         template=template if isinstance(template, str) else None,
         metadata=scalars,
+        sampling=of_gguf(scalars),
         socket=str(Path(options.folder) / folders.SOCKET),
     )
 

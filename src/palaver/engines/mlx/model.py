@@ -32,7 +32,6 @@ class MlxModel:
         self.vocabulary = folder.vocabulary()
         self.tokens = int(folder.text.get("vocab_size") or self.vocabulary.size)
         self.ends = folder.ends(self.vocabulary)
-        self.defaults = folder.sampling
         self._model = model
         self._cache = cache.make(model)
         self._length = 0

@@ -31,7 +31,6 @@ class TransformersModel:
         self.vocabulary = folder.vocabulary()
         self.tokens = model.get_input_embeddings().num_embeddings
         self.ends = folder.ends(self.vocabulary)
-        self.defaults = folder.sampling
         self._model = model
         self._device = model.get_input_embeddings().weight.device
         self._cache = cache.make(model.config)

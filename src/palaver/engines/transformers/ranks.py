@@ -86,7 +86,6 @@ class SharedModel:
         self.vocabulary = part.vocabulary
         self.tokens = part.tokens
         self.ends = part.ends
-        self.defaults = part.defaults
 
     def forward(self, ids: Sequence[int]) -> Any:
         """Run `ids` on all ranks; return the last position's logits."""

@@ -32,7 +32,11 @@ class Vllm(Completions):
         model = ADAPTER if child.given.loras else file.name
         super().__init__(_server(child, file), model, file, call)
         self.info = structs.replace(
-            self.info, name="vllm", weights_bytes=file.weights_bytes, context=file.context
+            self.info,
+            name="vllm",
+            weights_bytes=file.weights_bytes,
+            context=file.context,
+            sampling=file.sampling,
         )
         self._child = child
         self._env = env

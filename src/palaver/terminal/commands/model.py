@@ -27,6 +27,9 @@ async def run(chat: Controller, argument: str) -> None:
     if info.threads:
         parts.append(plural(info.threads, "thread"))
     parts += [f"template: {visible(info.template)}", f"replies: {visible(info.replies)}"]
+    if info.sampling:
+        own = ", ".join(f"{name} {value:g}" for name, value in info.sampling.items())
+        parts.append(f"its own sampling: {own}")
     chat.screen.page(", ".join(parts))
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 
-from palaver.assemble import DEFAULT_TEMPERATURE
 from palaver.config.settings import SAMPLING, keys, parse
 from palaver.core.errors import UserError
+from palaver.core.generation import DEFAULT_TEMPERATURE
 from palaver.terminal.command import Command
 from palaver.terminal.controller import Controller
 from palaver.terminal.escape import visible
@@ -19,7 +19,7 @@ async def run(chat: Controller, argument: str) -> None:
     name, _, value = argument.replace("=", " ", 1).partition(" ")
     name = name.replace("-", "_")
     if not name:
-        shown = [f"{key} = {_shown(key, getattr(chat.settings, key))}" for key in _CHANGEABLE]
+        shown = [f"{key} = {_shown(chat, key)}" for key in _CHANGEABLE]
         chat.screen.page("\n".join(visible(line) for line in shown))
         return
     if name not in _CHANGEABLE:
@@ -37,13 +37,21 @@ async def run(chat: Controller, argument: str) -> None:
         chat.model.effort = chat.settings.reasoning_effort
         chat.forecast.forget()
         chat.screen.changed()
-    chat.screen.note(visible(f"{name} = {_shown(name, given)}"))
+    chat.screen.note(visible(f"{name} = {_shown(chat, name)}"))
 
 
-def _shown(name: str, value: object) -> str:
-    """Write a setting's value; what is used where none is set, as far as we choose it."""
+def _shown(chat: Controller, name: str) -> str:
+    """Write a setting's value; where none is set what is used instead, and whose choice that is."""
+    value = getattr(chat.settings, name)
     if value is not None and value != []:
         return str(value)
+    if chat.model is None:
+        return "unset"
+    own = chat.model.info.sampling
+    if own is None:
+        return "unset (the server's choice)"
+    if name in own:
+        return f"unset ({own[name]:g}, the model's own)"
     return f"unset ({DEFAULT_TEMPERATURE})" if name == "temperature" else "unset"
 
 
