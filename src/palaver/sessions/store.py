@@ -153,6 +153,13 @@ class Store:
         self.db.checkpoint(truncate=True)
         return gone
 
+    def give_back(self, session: int) -> None:
+        """Remove the newest session, its number too, if nothing was ever said in it."""
+        self.claim(session)
+        with self.db.writing(durable=False) as connection:
+            tree.give_back(connection, session)
+            self._claims.drop(session)  # before another process can get the number
+
     # -- the tree ------------------------------------------------------------------------
 
     def append(

@@ -237,6 +237,19 @@ def fork(connection: apsw.Connection, known: Session, base: int | None, title: s
     return connection.last_insert_rowid()
 
 
+def give_back(connection: apsw.Connection, session: int) -> None:
+    """Remove the newest session and its number, where nothing was ever in it."""
+    connection.execute(
+        "DELETE FROM session WHERE id = ?1 AND coalesce(tip, base, title) IS NULL "
+        "AND id = (SELECT seq FROM sqlite_sequence WHERE name = 'session') "
+        "AND NOT EXISTS (SELECT 1 FROM entry WHERE session = ?1) "
+        "AND NOT EXISTS (SELECT 1 FROM journal WHERE session = ?1)",
+        (session,),
+    )
+    if connection.changes():
+        connection.execute("UPDATE sqlite_sequence SET seq = seq - 1 WHERE name = 'session'")
+
+
 def delete(connection: apsw.Connection, session: int) -> int:
     """Remove a session and the rows that no other shows; return how many rows went.
 

@@ -124,6 +124,9 @@ class Controller:
         await self.loading.end()
         await self.tooling.close()
         if self._store:
+            if self._conversation:
+                with suppress(PalaverError):  # a full disk: a number is used up
+                    await self._store.run(Store.give_back, self._conversation.session)
             await self._store.close()
         self._vault.close()
 
