@@ -85,7 +85,7 @@ def test_a_server_that_runs_is_attached():
     there = {"endpoint": "http://127.0.0.1:1"}
     assert kind_of(settings.load(engine="vllm", **there)).name == "completions"
     assert not speaks_chat(settings.load(engine="vllm", **there))
-    assert speaks_chat(settings.load(engine="llama-server", **there))
+    assert kind_of(settings.load(engine="llama-server", **there)).name == "completions"
     assert runs_here(settings.load(engine="llama-server"))
     assert runs_here(settings.load(engine="llama-cpp", **there))
 

@@ -139,6 +139,7 @@ def test_what_it_can_not_do_is_refused_by_name(real):
     async def run() -> None:
         for given, reason in (
             ({"lora": ["x.gguf"]}, "takes no LoRA adapters"),
+            ({"tensor_parallel": 2}, "tensor_parallel is not for completions"),
             ({"context": 4096}, "serves 1024 tokens of context, not 4096"),
             ({"model": "other"}, "has no model 'other'"),
         ):

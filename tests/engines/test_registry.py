@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from palaver.assemble import check_model
 from palaver.config.settings import Settings
 from palaver.core.errors import UserError
 from palaver.engines import checkpoints
@@ -28,12 +29,24 @@ def test_engines_are_listed_by_name():
 
 
 @pytest.mark.parametrize(
-    ("typed", "meant"), [("transformer", "transformers"), ("llama-cp", "llama-cpp")]
+    ("typed", "fix"),
+    [
+        ("transformer", "did you mean 'transformers'?"),
+        ("LLama_cp", "did you mean 'llama-cpp'?"),
+        ("olama", "did you mean 'ollama'?"),
+    ],
 )
-def test_a_wrong_name_is_answered_with_the_nearest(typed, meant):
+def test_a_wrong_name_is_answered_with_one_that_is_near(typed, fix):
     with pytest.raises(UserError, match=f"no engine '{typed}'") as caught:
         find(typed)
-    assert caught.value.fix == f"did you mean {meant!r}?"
+    assert caught.value.fix == fix
+
+
+@pytest.mark.parametrize("typed", ["torch", "openai", "server", "x"])
+def test_a_name_that_is_near_to_none_is_answered_with_all(typed):
+    with pytest.raises(UserError, match="no engine") as caught:
+        find(typed)
+    assert caught.value.fix.startswith("there are chat-endpoint, completions, gpt-oss, llama-cpp")
 
 
 @pytest.mark.parametrize("odd", ["", "..", "os", "kinds/transformers", "palaver.engines"])
@@ -83,6 +96,23 @@ def test_an_engine_that_can_not_run_the_model_says_which_can(engine, model, what
     with pytest.raises(UserError, match=f"can't run palaver-nano.*that is {what}") as caught:
         engine_options(Settings(engine=engine, model=model))
     assert "-e " in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("given", "flag"),
+    [
+        ({"tensor_parallel": 2}, "--tensor-parallel"),
+        ({"device": "cuda:1"}, "--device"),
+        ({"dtype": "bfloat16"}, "--dtype"),
+        ({"quantize": "4bit"}, "--quantize"),
+    ],
+)
+@pytest.mark.parametrize("engine", ["llama-cpp", "llama-server"])
+def test_what_llama_cpp_has_not_is_refused_by_name(given, flag, engine):
+    settings = Settings(engine=engine, model=f"{NANO}.gguf", llama_server=sys.executable, **given)
+    with pytest.raises(UserError, match=f"the engine {engine} has no {flag}") as caught:
+        check_model(settings)
+    assert caught.value.fix
 
 
 def test_a_named_binary_is_not_used_by_another_engine():

@@ -256,7 +256,7 @@ def test_a_folder_that_can_not_be_used_is_refused_by_name(
         ({"device": "gpu"}, "must be cpu, cuda"),
         ({"context": 4096}, "was trained for 1024"),
         ({"quantize": "4bit"}, "needs bitsandbytes"),
-        ({"memory_limit": 0.5}, "needs about 0.70 GB"),
+        ({"memory_limit": 0.5}, "needs about 70. MB"),
         ({"kv_type": "q8_0"}, "the model's own type"),
         ({"loras": (("/nowhere", 1.0),)}, "no LoRA adapter"),
     ],

@@ -121,9 +121,10 @@ def test_what_does_not_fit_names_the_context_that_does(model: Gguf) -> None:
 
 def test_sizes_are_written_in_units_that_fit() -> None:
     sizes = (0, 999, 1234, 56_000, 3_456_000, 78_900_000, 999_400_000, 1_234_000_000, 70 * 10**9)
+    sizes += (9_996_000, 99_960, 999_600, 999_900_000)  # rounded to the next power
     assert [readable(size) for size in sizes] == [
         "0 bytes", "999 bytes", "1.23 kB", "56.0 kB", "3.46 MB", "78.9 MB", "999 MB", "1.23 GB",
-        "70.0 GB",
+        "70.0 GB", "10.0 MB", "100 kB", "1.00 MB", "1.00 GB",
     ]  # fmt: skip
 
 

@@ -154,6 +154,9 @@ def server_of(settings: Settings) -> Server:
         raise UserError(f"{kind.name} needs an address", fix="--endpoint URL")
     if settings.lora:
         raise UserError(f"{kind.name} takes no LoRA adapters", fix="the server has them, as models")
+    for name in ("tensor_parallel", "device", "dtype", "quantize"):
+        if getattr(settings, name) is not None:
+            raise UserError(f"{name} is not for {kind.name}", fix="the server decides that")
     return Server(base_url(settings.endpoint), _key(settings), idle=settings.endpoint_idle)
 
 

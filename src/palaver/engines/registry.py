@@ -91,7 +91,7 @@ def kinds() -> list[Kind]:
 
 
 def find(name: str) -> Kind:
-    """Return the engine of that name, spelled with - or _; raises UserError with the nearest."""
+    """Return the engine of that name, spelled with - or _; raises UserError with a near one."""
     wanted = name.strip().lower().replace("_", "-")
     if re.fullmatch("[a-z]+(-[a-z]+)*", wanted):
         # Imported by its name: listing the folder would be work before the prompt is drawn.
@@ -104,7 +104,7 @@ def find(name: str) -> Kind:
     from palaver.config import backends, settings
 
     names = [*(kind.name for kind in kinds()), *settings.named_backends(), *backends.LOCAL]
-    near = difflib.get_close_matches(wanted, names, 1, 0.4)
+    near = difflib.get_close_matches(wanted, names, 1, 0.7)
     raise UserError(
         f"there is no engine {name!r}",
         fix=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}",

@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from palaver.core.errors import UserError
+from palaver.core.units import readable
 from palaver.engines.child import folders
 from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.child.threads import allowed, free_cores
@@ -189,8 +190,8 @@ def check_memory(
         return
     fits = int(limit_gb * 1e9 - weights - rest) // max(kv, 1) // 256 * 256
     raise UserError(
-        f"{name} with a context of {context:,} tokens needs about {need / 1e9:.2f} GB (weights"
-        f" {weights / 1e9:.2f}, cache {kv * context / 1e9:.2f}, the rest {rest / 1e9:.2f});"
+        f"{name} with a context of {context:,} tokens needs about {readable(need)} (weights"
+        f" {readable(weights)}, cache {readable(kv * context)}, the rest {readable(rest)});"
         f" the limit is {limit_gb:g} GB",
         fix=f"use --context {fits}, which fits, or a larger limit"
         if fits > 0

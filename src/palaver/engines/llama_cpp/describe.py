@@ -20,6 +20,7 @@ DEFAULT_CONTEXT = 8192
 
 def describe(options: Options) -> ModelFile:
     """Check the file and the settings against it; raises UserError naming what does not fit."""
+    _refuse(options)
     path = Path(options.model)
     file = gguf.read(path)
     trained = file.context_length
@@ -57,6 +58,18 @@ def describe(options: Options) -> ModelFile:
         sampling=of_gguf(scalars),
         socket=str(Path(options.folder) / folders.SOCKET),
     )
+
+
+def _refuse(options: Options) -> None:
+    """Raise UserError for settings that this engine can't follow."""
+    for given, flag, fix in (
+        (options.ranks > 1, "--tensor-parallel", "it is for -e vllm and -e transformers"),
+        (options.device, "--device", "llama.cpp takes the GPU that its build is for"),
+        (options.dtype, "--dtype", "a GGUF file has its types: take a file of another one"),
+        (options.quantize, "--quantize", "take a GGUF file that is quantised, such as Q4_K_M"),
+    ):
+        if given:
+            raise UserError(f"the engine {options.engine} has no {flag}", fix=fix)
 
 
 def _need(file: gguf.Gguf, context: int, options: Options) -> memory.Estimate:

@@ -36,11 +36,11 @@ def command(options: Options, file: ModelFile, port: int) -> list[str]:
     for word in options.arguments:
         if word.partition("=")[0] in _KEPT:
             raise UserError(f"vllm_args: {word} is palaver's to choose", fix="leave it out")
-    if options.kv_type == "q8_0" or options.quantize:
-        what = "kv_type" if options.kv_type == "q8_0" else "quantize"
-        raise UserError(
-            f"{what} is not for vLLM",
-            fix='say it in vLLM\'s words: vllm_args = ["--kv-cache-dtype", "fp8"], or'
-            ' ["--quantization", ...]',
-        )
+    for given, what, fix in (
+        (options.kv_type != "f16", "kv_type", 'vllm_args = ["--kv-cache-dtype", "fp8"]'),
+        (options.quantize, "quantize", 'vllm_args = ["--quantization", ...]'),
+        (options.device, "device", "the variable CUDA_VISIBLE_DEVICES"),
+    ):
+        if given:
+            raise UserError(f"{what} is not for vLLM", fix=f"say it in its own words: {fix}")
     return [*line, *options.arguments]
