@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.stored import messages
-from tests.support.terminal import PALAVER, PATIENCE, Terminal, environment, piped, tiny
+from tests.support.terminal import LONG, PALAVER, PATIENCE, Terminal, environment, piped, tiny
 
 from palaver.core.messages import Message
 from palaver.sessions.store import Store
@@ -55,7 +55,7 @@ def test_what_went_wrong_on_a_pipe_is_said_and_in_the_exit_code(tmp_path):
 
 
 def test_a_pipe_that_closes_ends_it_quietly(tmp_path):
-    script = f"echo hi | {' '.join(PALAVER)} -m {tiny()} {' '.join(SMALL)} | head -c 1"
+    script = f"echo hi | {' '.join(PALAVER)} -m {tiny()} {' '.join(LONG)} | head -c 1"
     done = subprocess.run(
         ["bash", "-c", script + '; echo "${PIPESTATUS[1]}" >&2'],
         capture_output=True,

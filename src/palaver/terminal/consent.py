@@ -6,9 +6,11 @@ from palaver.chat.front import Answer, Question
 from palaver.terminal import width
 from palaver.terminal.diff import style
 from palaver.terminal.escape import visible
+from palaver.terminal.fold import folded
 from palaver.terminal.toolview import printed_rows
 
 _MARK = "  | "
+_MORE = "    "  # before a row that goes on with the one above
 _DIFFS = ("write_file", "apply_patch")  # what they show is a diff
 
 
@@ -22,16 +24,20 @@ def put(question: Question, columns: int, *, color: bool) -> str:
     for line in visible(preview.text.removesuffix("\n")).split("\n"):
         sgr = style(line) if color and question.call.name in _DIFFS else None
         shown += [_MARK + (f"\x1b[{sgr}m{p}\x1b[0m" if sgr else p) for p in _pieces(line, columns)]
-    lines = [visible(preview.title or question.call.name, newlines=False), *shown]
-    lines += [f"  ! {visible(note, newlines=False)}" for note in preview.notes]
+
+    def said(text: str) -> str:
+        return folded(visible(text, newlines=False), columns - 1, rest=_MORE)
+
+    lines = [said(preview.title or question.call.name), *shown]
+    lines += [said(f"  ! {note}") for note in preview.notes]
     if question.printed:
         lines += ["it had printed:", *printed_rows(question.printed, columns, color=color)]
     if question.always:
         rule = ", ".join(question.always.rstrip().split("\n")[1:])
-        lines.append(f"always would write the rule: {visible(rule, newlines=False)}")
+        lines.append(said(f"always would write the rule: {rule}"))
     again = "may it run again?" if question.interrupted else "may it run?"
-    name, reason = (visible(t, newlines=False) for t in (question.call.name, question.reason))
-    return "\n".join([*lines, f"{name}: {again} {reason}", unread(question)])
+    lines.append(said(f"{question.call.name}: {again} {question.reason}"))
+    return "\n".join([*lines, said(unread(question))])
 
 
 def _pieces(line: str, columns: int) -> list[str]:

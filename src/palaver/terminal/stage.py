@@ -47,6 +47,7 @@ class Stage:
         self._counted: object = None  # what the count in the status line was asked for
         self._status = "starting"
         self._hint: str | None = None
+        self._question: str | None = None  # what the status line says while one is asked
         self._drawn: tuple[tuple[str, ...], StyleAndTextTuples] = ((), [])
 
     def load(self) -> None:
@@ -168,15 +169,20 @@ class Stage:
     async def ask(self, question: Question) -> Answer:
         """Write the question; the next lines that are typed answer it."""
         from palaver.terminal import consent
+        from palaver.terminal.escape import visible
 
         self._flush()
         self._write(consent.put(question, self._canvas.columns, color=self.color))
-        while True:
-            line = await self._app.answer_line()
-            if answer := consent.read(line, question):
-                self.echo(line)
-                return answer
-            self.hint(consent.unread(question), 4.0)
+        self._question = f"{visible(question.call.name, newlines=False)} waits for your answer"
+        try:
+            while True:
+                line = await self._app.answer_line()
+                if answer := consent.read(line, question):
+                    self.echo(line)
+                    return answer
+                self.hint(consent.unread(question), 4.0)
+        finally:
+            self._question = self._hint = None
 
     def changed(self) -> None:
         """Write the header if it can be told now, and the status line."""
@@ -252,7 +258,7 @@ class Stage:
 
     def status(self) -> str:
         """Return the status line."""
-        return self._folded(self._hint or self._status)
+        return self._folded(self._hint or self._question or self._status)
 
     def below(self) -> StyleAndTextTuples:
         """Return the rows between the scrollback and the input line."""

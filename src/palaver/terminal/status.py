@@ -12,6 +12,7 @@ from palaver.terminal.escape import visible
 from palaver.terminal.words import seconds
 
 TINY = "palaver-tiny"
+STOPS = "Ctrl-C stops"
 
 if TYPE_CHECKING:
     from palaver.core.model import Cost, Opened
@@ -54,7 +55,8 @@ def _session(flags: dict[str, Any], chat: Controller | None) -> str:
     if flags.get("no_save"):
         return "session not kept (--no-save)"
     if flags.get("resume"):
-        return f"session{number or ' ' + visible(str(flags['resume']))} resumed"
+        name = visible(str(flags["resume"]), newlines=False)
+        return f"session{number} resumed" if number else f"session {name} to be resumed"
     return f"session{number} kept"
 
 
@@ -92,10 +94,10 @@ def status_line(chat: Controller) -> str:
     if model:
         info = model.info
         known = chat.forecast
-        cost = "" if chat.busy else known.uncounted or next_cost(known.cost)
+        cost = STOPS if chat.busy else known.uncounted or next_cost(known.cost)
         fields |= {
             "model": visible(info.model, newlines=False),
-            "context": f"{known.used}/{info.context or '?'}",
+            "context": f"{'?' if chat.busy else known.used}/{info.context or '?'}",
             "cost": visible(cost, newlines=False),
             "threads": str(info.threads or ""),
         }

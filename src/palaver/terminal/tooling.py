@@ -21,6 +21,7 @@ from palaver.core.model import Opened
 from palaver.core.tool import ToolSpec
 from palaver.terminal.escape import visible
 from palaver.terminal.lines import GO_ON, UNANSWERED, spoken
+from palaver.terminal.words import plural
 from palaver.tools import chosen, toolbox
 from palaver.tools.patch import PatchError, recover
 
@@ -133,7 +134,8 @@ class Tooling:
     def limits(self) -> list[str]:
         """Say what holds the tools in their place, for the user."""
         lines = [f"folder: {visible(str(self._root), newlines=False)}"]
-        lines.append(f"consent: {self.guard.preset}, a turn uses tools {self.shop.rounds} times")
+        times = plural(self.shop.rounds, "time")
+        lines.append(f"consent: {self.guard.preset}, a turn uses tools {times} at most")
         if self.sandbox:
             lines.append(f"programs run in: {self.sandbox.describe()}")
         return lines
