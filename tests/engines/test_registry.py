@@ -11,6 +11,7 @@ import pytest
 
 from palaver.assemble import check_model
 from palaver.config.settings import Settings
+from palaver.core import install
 from palaver.core.errors import UserError
 from palaver.engines import checkpoints
 from palaver.engines.registry import Kind, Weights, best, find, kinds, weights_of
@@ -59,7 +60,7 @@ def test_what_an_engine_lacks_is_said_with_the_command_that_brings_it():
     kind = Kind("x", "", ("m",), lambda _: 1, needs=("json", "no_such_module"), extra="torch")
     with pytest.raises(UserError, match="not installed: no_such_module") as caught:
         kind.check()
-    assert caught.value.fix == "pip install 'palaver[torch]'"
+    assert caught.value.fix == install.palaver("torch")
     kind = Kind("x", "", ("m",), lambda _: 1, hindered=lambda: "it is no Mac")
     with pytest.raises(UserError, match="not available on this hardware: it is no Mac"):
         kind.check()

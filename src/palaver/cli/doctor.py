@@ -14,6 +14,7 @@ import click
 
 from palaver import __version__
 from palaver.config import environment, paths, settings
+from palaver.core import install
 from palaver.core.errors import PalaverError
 from palaver.core.units import readable
 
@@ -86,7 +87,7 @@ def _packages() -> Iterator[Finding]:
                 found.append(f"{name} {metadata.version(name)}")
             except metadata.PackageNotFoundError:
                 missing.append(name)
-        fix = "pip install palaver" if missing and group == "needed" else None
+        fix = install.palaver() if missing and group == "needed" else None
         absent = [f"without {', '.join(missing)}"] if missing else []
         yield group, "; ".join([*([", ".join(found)] if found else []), *absent]), fix
 
@@ -96,7 +97,11 @@ def _sqlite() -> Iterator[Finding]:
 
     version = apsw.sqlite_lib_version()
     safe = tuple(int(part) for part in version.split(".")[:3]) >= _FIRST_SAFE_SQLITE
-    yield "sqlite", version, None if safe else "pip install --upgrade apsw (needs SQLite 3.51.3)"
+    yield (
+        "sqlite",
+        version,
+        None if safe else f"{install.pip('--upgrade apsw')} (needs SQLite 3.51.3)",
+    )
 
 
 def _processor() -> Iterator[Finding]:

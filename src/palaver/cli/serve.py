@@ -56,7 +56,9 @@ def serve(ctx: click.Context, /, **values: Any) -> int:
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError:
-        fix = "pip install 'palaver[serve]'"
+        from palaver.core import install
+
+        fix = install.palaver("serve")
         raise UserError("the server needs two more packages", fix=fix) from None
     return _serve(values)
 

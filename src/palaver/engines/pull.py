@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 
 from msgspec import Struct
 
+from palaver.core import install
 from palaver.core.errors import EngineError, UserError
 from palaver.engines import hub_names
 
@@ -144,8 +144,7 @@ def _library() -> Any:
     except ImportError:
         raise UserError(
             "downloading models needs huggingface_hub",
-            # The pip that belongs to this program: it may live in a folder of its own.
-            fix=f"{sys.executable} -m pip install huggingface_hub rich",
+            fix=install.palaver("hub"),
         ) from None
     logging.set_verbosity_error()  # its warnings would go through our progress bar
     # it reports and keeps what arrived by this many bytes: 10 MB are minutes on a slow line

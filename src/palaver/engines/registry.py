@@ -64,7 +64,9 @@ class Kind:
     @property
     def remedy(self) -> str:
         """The command that installs it."""
-        return f"pip install 'palaver[{self.extra}]'" if self.extra else "pip install palaver"
+        from palaver.core import install
+
+        return install.palaver(self.extra)
 
     def check(self) -> None:
         """Raise UserError where it can't run on this machine, or is not installed."""

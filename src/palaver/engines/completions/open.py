@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from palaver.core import install
 from palaver.core.errors import UserError
 from palaver.engines.child.process import Progress
 from palaver.engines.completions.engine import Completions
@@ -53,7 +54,7 @@ async def attach(
     wanted = Listed(found.name, found.owner, context or found.context)
     if tokenizer:
         if find_spec("tokenizers") is None:
-            raise UserError("the library tokenizers is missing", fix="pip install 'palaver[vllm]'")
+            raise UserError("the library tokenizers is missing", fix=install.palaver("vllm"))
         file, call = await of_folder(Path(tokenizer).expanduser(), server, wanted)
     else:
         file, call = await of_server(server, wanted)

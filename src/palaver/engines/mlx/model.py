@@ -14,6 +14,7 @@ import mlx.core as mx
 import numpy as np
 from mlx_lm.utils import load_adapters, load_model, maybe_set_recommended_wired_limit
 
+from palaver.core import install
 from palaver.core.errors import UserError
 from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.host import headers
@@ -133,7 +134,7 @@ def _load(folder: Folder, options: Options) -> Any:
     except (ValueError, KeyError, TypeError, FileNotFoundError) as error:
         raise UserError(
             f"mlx-lm can't use {folder.name}: {_first(error)}",
-            fix="a newer mlx-lm may: pip install --upgrade mlx-lm",
+            fix=f"a newer mlx-lm may: {install.pip('--upgrade mlx-lm')}",
         ) from None
     if options.dtype is not None:
         model.set_dtype(getattr(mx, options.dtype))

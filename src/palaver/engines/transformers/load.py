@@ -9,6 +9,7 @@ import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 from transformers.utils import logging
 
+from palaver.core import install
 from palaver.core.errors import UserError
 from palaver.engines.host.folder import Folder
 
@@ -32,7 +33,7 @@ def dtype(wanted: str | None, folder: Folder, where: str) -> torch.dtype:
 def check_packages(options: Any, folder: Folder) -> None:
     """Raise UserError where what was asked needs a package that is not installed."""
     if options.quantize and importlib.util.find_spec("bitsandbytes") is None:
-        raise UserError("--quantize needs bitsandbytes", fix="pip install bitsandbytes")
+        raise UserError("--quantize needs bitsandbytes", fix=install.pip("bitsandbytes"))
     if options.quantize and options.loras:
         raise UserError("adapters can't be merged into weights that are quantised while loading")
     if options.kv_type not in ("f16", "auto"):
@@ -108,7 +109,7 @@ def _check_architecture(folder: Folder) -> None:
         first = str(error).partition("\n")[0]
         raise UserError(
             f"transformers can't use {folder.name}: {first}",
-            fix="a newer transformers may: pip install --upgrade transformers",
+            fix=f"a newer transformers may: {install.pip('--upgrade transformers')}",
         ) from None
 
 
