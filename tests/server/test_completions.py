@@ -70,7 +70,7 @@ WRONG = [
     ({"prompt": [1, "x"]}, "prompt"),
     ({"prompt": [[1], []]}, "prompt"),
     ({"prompt": [-1]}, "prompt"),
-    ({"prompt": [True]}, "prompt"),
+    ({"prompt": [True]}, "prompt[0]"),
     ({"prompt": [1_000_000]}, "prompt"),
     ({"prompt": {}}, "prompt"),
     ({"prompt": ["x"] * 65}, "prompt"),

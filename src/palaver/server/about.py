@@ -108,7 +108,7 @@ class TokenizeRequest(Struct):
 
     content: str | None = None
     prompt: str | None = None
-    messages: list[InMessage] | None = None
+    messages: Annotated[list[InMessage], Meta(min_length=1)] | None = None
     tools: list[Tool] | None = None
     add_special: bool = False
     parse_special: bool = True
@@ -136,8 +136,6 @@ async def tokenize(request: Request) -> Response:
 
 async def _ids(service: Service, given: TokenizeRequest) -> list[int]:
     if given.messages is not None:
-        if not given.messages:
-            raise ApiError("messages: there is none", param="messages")
         model = (await service.models())[0]
         rows = as_rows(service, given.messages)
         return list((await model.prompt(rows, calls.specs(given.tools or ()))).ids)

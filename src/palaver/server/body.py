@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 LONGEST = 16 << 20  # bytes
 PATIENCE = 60.0  # seconds for a body to come
-_WHERE = re.compile(r" - at `(?:key in )?\$\.?(.*?)`$", re.DOTALL)
+_WHERE = re.compile(r" - at `(?:key` in `)?\$\.?(.*?)`$", re.DOTALL)
 
 
 async def read(request: Request, kind: type[T]) -> T:
@@ -52,7 +52,12 @@ def _too_long() -> ApiError:
 def decode(data: bytes, kind: type[T]) -> T:
     """Return JSON as a `kind`. Raises ApiError which names the field that is wrong."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        try:
+            return msgspec.json.decode(data, type=kind)
+        except msgspec.ValidationError as error:
+            if "got `float`" not in str(error):
+                raise
+            return msgspec.convert(_whole(msgspec.json.decode(data)), kind)
     except msgspec.ValidationError as error:
         text = str(error)
         found = _WHERE.search(text)
@@ -68,3 +73,14 @@ def decode(data: bytes, kind: type[T]) -> T:
         raise ApiError("the body is nested too deeply") from None
     except UnicodeDecodeError:
         raise ApiError("the body is not UTF-8") from None
+
+
+def _whole(value: Any) -> Any:
+    """Return JSON in which 5.0 is 5: to JSON both are the same number."""
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, list):
+        return [_whole(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _whole(one) for key, one in value.items()}
+    return value

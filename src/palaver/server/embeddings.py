@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 from array import array
-from typing import Any, Literal
+from typing import Literal
 
 from msgspec import Struct
 from starlette.requests import Request
@@ -22,7 +22,7 @@ from palaver.server.service import Service
 class EmbeddingRequest(Struct):
     """The body of /v1/embeddings. An input is text or ids of tokens, or several of one kind."""
 
-    input: str | list[Any]
+    input: str | list[int | str | list[int]]
     model: str | None = None
     encoding_format: Literal["float", "base64"] | None = None
     dimensions: int | None = None

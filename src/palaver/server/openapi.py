@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -10,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from palaver import __version__
+from palaver.server import rules
 from palaver.server.about import DetokenizeRequest, TokenizeRequest
 from palaver.server.asked import ChatRequest, CompletionRequest
 from palaver.server.embeddings import EmbeddingRequest
 from palaver.server.errors import json_response
 from palaver.server.response_input import ResponseRequest
+from palaver.server.service import Service
 
+Json = dict[str, Any]
 _TAKES: dict[str, type[msgspec.Struct]] = {
     "/v1/chat/completions": ChatRequest,
     "/v1/completions": CompletionRequest,
@@ -24,6 +26,7 @@ _TAKES: dict[str, type[msgspec.Struct]] = {
     "/tokenize": TokenizeRequest,
     "/detokenize": DetokenizeRequest,
 }
+_STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
 _TELLS = (
     "/v1/models",
     "/v1/models/{model}",
@@ -52,26 +55,31 @@ _ERROR = {
 
 async def openapi(request: Request) -> Response:
     """Return the document."""
-    return json_response(document())
+    return json_response(document(request.app.state.service))
 
 
-@cache
-def document() -> dict[str, Any]:
-    """Make the document."""
+def document(service: Service) -> Json:
+    """Make the document: what this server takes, as it was started and with its model."""
+    takes = {path: kind for path, kind in _TAKES.items() if path != "/v1/embeddings"}
+    if service.lanes is None or service.served.embeds:
+        takes = _TAKES
     schemas, components = msgspec.json.schema_components(
-        _TAKES.values(), ref_template="#/components/schemas/{name}"
+        takes.values(), ref_template="#/components/schemas/{name}"
     )
-    paths: dict[str, Any] = {}
-    for path, schema in zip(_TAKES, schemas, strict=True):
+    rules.add(components, service)
+    paths: Json = {}
+    for path, schema in zip(takes, schemas, strict=True):
         body = {"required": True, "content": {"application/json": {"schema": schema}}}
-        paths[path] = {"post": {"requestBody": body, "responses": _responses()}}
+        kinds = ("application/json", *(("text/event-stream",) if path in _STREAMED else ()))
+        paths[path] = {"post": {"requestBody": body, "responses": _responses(kinds)}}
     for path in _TELLS:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         parameters = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
             for name in names
         ]
-        paths[path] = {"get": {"parameters": parameters, "responses": _responses()}}
+        kinds = ("text/plain",) if path == "/metrics" else ("application/json",)
+        paths[path] = {"get": {"parameters": parameters, "responses": _responses(kinds)}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "palaver serve", "version": __version__},
@@ -84,11 +92,9 @@ def document() -> dict[str, Any]:
     }
 
 
-def _responses() -> dict[str, Any]:
+def _responses(kinds: tuple[str, ...]) -> Json:
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
-    good: dict[str, Any] = {
-        kind: {} for kind in ("application/json", "text/event-stream", "text/plain")
-    }
+    good: Json = {kind: {} for kind in kinds}
     return {
         "200": {"description": "As OpenAI's API has it.", "content": good},
         "4XX": {"description": "What is wrong with the request.", "content": error},

@@ -122,10 +122,10 @@ def _answered(item: dict[str, Any], where: str) -> Part | None:
         values = [_string(item, key, where) for key in ("call_id", "name", "arguments")]
         return ToolCall(*values)
     if kind == "reasoning":
-        content = item.get("content") or []
-        if not isinstance(content, list):
+        content = item.get("content")
+        if content is not None and not isinstance(content, list):
             raise ApiError(f"{where}.content: a list is expected", param=f"{where}.content")
-        texts = [one.get("text") for one in content if isinstance(one, dict)]
+        texts = [one.get("text") for one in content or () if isinstance(one, dict)]
         return Reasoning("".join(text for text in texts if isinstance(text, str)))
     if kind == "message" and item.get("role") == "assistant":
         return Text(text_of(item.get("content"), where))
