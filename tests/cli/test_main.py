@@ -80,6 +80,8 @@ def test_help_names_every_flag(tmp_path):
         (["sessions", "show", "9" * 30], "There is no session 999"),
         (["sessions", "list", "-n", "9" * 30], "not in the range"),
         (["--threads", "9" * 30], "must be at most 2147483647"),
+        (["--threads", "99999"], "more threads only wait for each other"),
+        (["-m", ""], "model: an empty text names nothing"),
         (["--output", "/nowhere/at/all.jsonl"], "/nowhere/at/all.jsonl"),
         (["none.gguf"], "there is no such file"),
         (["why is the sky blue? " * 20], "no model"),

@@ -68,7 +68,7 @@ def test_the_usual_choice_and_the_one_asked_for() -> None:
     assert hub_names.choose(found[:1], None, "org/m").label == "F16"
     with pytest.raises(UserError, match="F16, Q4_K_M, Q8_0"):
         hub_names.choose(found, "Q2_K", "org/m")
-    with pytest.raises(UserError, match="no GGUF"):
+    with pytest.raises(UserError, match="no model that palaver runs"):
         hub_names.choose([], None, "org/m")
 
 

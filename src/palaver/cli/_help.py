@@ -14,6 +14,14 @@ ABOUT = (
 )
 _HELPERS = {"flags", "group", "main"}
 _WIDTH = 78
+_EXAMPLES = (
+    ("palaver", "chat with the tiny model that ships"),
+    ("palaver -m model.gguf", "chat with a model of yours"),
+    ("palaver --resume last", "go on where you left"),
+    ('palaver ask "Hello!"', "one question; answers go to pipes, too"),
+    ("palaver serve", "OpenAI's API, and a page at http://127.0.0.1:8090"),
+    ("palaver chat --help", "what a chat takes; so for each command"),
+)
 _OPTIONS = (
     ("--version", "Show the version and exit."),
     ("-h, --help", "Show this message and exit."),
@@ -41,6 +49,7 @@ def text() -> str:
     commands = [(name, summary(name)) for name in subcommands()]
     return (
         f"Usage: palaver [OPTIONS] COMMAND [ARGS]...\n\n{about}\n\n"
+        f"Examples:\n{_list(_EXAMPLES)}\n\n"
         f"Options:\n{_list(_OPTIONS)}\n\nCommands:\n{_list(commands)}\n"
     )
 

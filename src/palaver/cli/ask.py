@@ -38,6 +38,12 @@ def ask(text: tuple[str, ...], **values: Any) -> int:
 
     What comes through a pipe stands, fenced, before TEXT. Exit code 0: answered; 1: the model or
     its engine failed; 2: wrong usage; 130: interrupted.
+
+    \b
+    palaver ask "What is the capital of France?"
+    git diff | palaver ask -m model.gguf "What does this change?"
+    palaver ask -c "And in one sentence?"
+    palaver ask --schema form.json --temperature 0 "Name three rivers."
     """
     question = compose(" ".join(text), read_piped())
     schema = _schema(values.pop("schema"))

@@ -19,6 +19,11 @@ def chat(model_argument: str | None, **values: Any) -> int:
 
     MODEL is a path, a folder, org/repo[:quant] or the name of a downloaded model; without one,
     the model of the config, else the tiny one that ships with palaver.
+
+    \b
+    palaver ~/models/model.gguf --context 8192
+    palaver -e ollama -m llama3.2
+    palaver --tools on --resume last
     """
     if model_argument and values["model"]:
         raise click.UsageError("Give the model once: as MODEL or with --model.")

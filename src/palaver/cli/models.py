@@ -28,7 +28,7 @@ def _models() -> None:
     """List, download, inspect and remove models."""
 
 
-@_models.command("list")
+@_models.command("list", short_help="List the models that are here.")
 def list_() -> None:
     """List the models that are on this machine, and those of servers that answer."""
     from palaver.cli._servers import served
@@ -186,7 +186,7 @@ def _memory(model: Gguf) -> Iterator[str]:
         yield f"  {need.context:>9,} tokens  {readable(need.total):>9}  ({parts})"
 
 
-@_models.command()
+@_models.command(short_help="Print the folder of gpt-oss's vocabulary file.")
 @click.argument("checkpoint", required=False, type=click.Path(path_type=Path))
 def vocabulary(checkpoint: Path | None) -> None:
     """Print the folder of gpt-oss's vocabulary file, for TIKTOKEN_ENCODINGS_BASE.

@@ -49,7 +49,15 @@ _PAGE = ("system", "tools", "max_tool_rounds", "consent", "no_sandbox", "no_save
 @click.option("--quiet", is_flag=True, help="No line for each request.")
 @click.pass_context
 def serve(ctx: click.Context, /, **values: Any) -> int:
-    """Serve a model to clients of OpenAI's API, on this computer alone by default."""
+    """Serve a model to clients of OpenAI's API, on this computer alone by default.
+
+    At its address in a browser is a page to chat in. Ctrl-C ends it.
+
+    \b
+    palaver serve -m model.gguf
+    palaver serve --tools on            (in the folder that the model works in)
+    palaver serve keys add laptop; palaver serve --host 0.0.0.0
+    """
     if ctx.invoked_subcommand is not None:
         return 0
     try:

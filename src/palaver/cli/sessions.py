@@ -6,17 +6,29 @@ from pathlib import Path
 
 import click
 
+_LIMIT = click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(1, 1_000_000),
+    default=20,
+    show_default=True,
+    help="How many to list at most.",
+)
+
 
 @click.group("sessions", invoke_without_command=True)
 @click.pass_context
 def sessions(ctx: click.Context) -> None:
-    """Work with stored conversations. SESSION is a number, or `last`."""
+    """Work with stored conversations. SESSION is a number, or `last`.
+
+    Without a command: the list. `palaver --resume SESSION` goes on with one.
+    """
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_)
 
 
 @sessions.command("list")
-@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
+@_LIMIT
 @click.option("--all", "everything", is_flag=True, help="List all of them.")
 def list_(limit: int = 20, everything: bool = False) -> None:
     """List the newest conversations."""
@@ -52,7 +64,7 @@ def show(session: str, branches: bool) -> None:
 
 @sessions.command("search")
 @click.argument("words", nargs=-1, required=True)
-@click.option("-n", "--limit", type=click.IntRange(1, 1_000_000), default=20, show_default=True)
+@_LIMIT
 def search(words: tuple[str, ...], limit: int) -> None:
     """Find entries that hold all WORDS. "Some words" are a phrase, word* a beginning."""
     from palaver.cli._store import opened, print_text, say, when

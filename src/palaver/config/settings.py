@@ -102,6 +102,15 @@ class Settings:
                 raise UserError(f"{name} = {value}: must be at least 1")
             if value is not None and value > MOST:
                 raise UserError(f"{name} = {value}: must be at most {MOST}")
+        processors = os.cpu_count() or 1
+        if self.threads is not None and self.threads > processors:
+            raise UserError(
+                f"threads = {self.threads}: this machine has {processors} processors; more threads"
+                " only wait for each other"
+            )
+        for name in ("model", "engine", "endpoint", "output"):
+            if getattr(self, name) == "":
+                raise UserError(f"{name}: an empty text names nothing", fix="leave it out")
         for name in re.findall(r"\{(\w*)", self.status.replace("{{", "")):
             _one_of("status: field", name, STATUS_FIELDS)
         if not all(self.stop):

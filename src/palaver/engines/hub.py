@@ -74,7 +74,13 @@ def _only(folder: Path) -> Path:
     if found:
         names = ", ".join(c.files[0] for c in found)
         raise UserError(f"{folder} holds several models", fix=f"Name one of them: {names}")
-    raise UserError(f"{folder} holds no GGUF model", fix="Name a .gguf file.")
+    what = "holds no model that palaver runs"
+    if any(next(folder.glob(name), None) for name in ("*.bin", "*.pt", "*.pth")):
+        what = "holds its weights as Python pickles alone, which palaver never loads"
+    raise UserError(
+        f"{folder} {what}",
+        fix="Name a .gguf file, or a folder with config.json and *.safetensors.",
+    )
 
 
 def find(name: str, models_dir: Path) -> Installed:
