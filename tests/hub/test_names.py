@@ -68,7 +68,7 @@ def test_the_usual_choice_and_the_one_asked_for() -> None:
     assert hub_names.choose(found[:1], None, "org/m").label == "F16"
     with pytest.raises(UserError, match="F16, Q4_K_M, Q8_0"):
         hub_names.choose(found, "Q2_K", "org/m")
-    with pytest.raises(UserError, match="no model that palaver runs"):
+    with pytest.raises(UserError, match="no GGUF"):
         hub_names.choose([], None, "org/m")
 
 
@@ -120,7 +120,10 @@ def test_paths_and_folders(models: Path) -> None:
     assert hub.resolve(str(models / "org/Big-GGUF"), models).name.endswith("00001-of-00002.gguf")
     with pytest.raises(UserError, match="several"):
         hub.resolve(str(models / "org/Qwen-7B-GGUF"), models)
-    with pytest.raises(UserError, match="no GGUF"):
+    with pytest.raises(UserError, match="no model that palaver runs"):
+        hub.resolve(str(models / "org"), models)
+    (models / "org" / "pytorch_model.bin").write_bytes(b"\x80\x04.")
+    with pytest.raises(UserError, match="Python pickles alone"):
         hub.resolve(str(models / "org"), models)
 
 
