@@ -166,6 +166,29 @@ def test_a_disk_that_refuses_more(path):
         store.append(1, store.tip(1), user("there is room again"))
 
 
+BEGIN = """
+import resource, signal, sys
+from pathlib import Path
+from palaver.core.errors import StoreError
+from palaver.sessions.store import Store
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
+try:
+    Store(Path(sys.argv[1]))
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_a_store_that_a_full_disk_let_begin_and_no_more(path):
+    out, errors = python(BEGIN, path).communicate(timeout=60)
+    assert "Free some space" in out, errors
+    with pytest.raises(StoreError, match="holds nothing yet"):
+        Store(path, readonly=True)
+    with Store(path) as store:
+        assert store.create_session() == 1
+
+
 LONG_LOG = """
 import resource, signal, sys
 from pathlib import Path

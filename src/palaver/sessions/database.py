@@ -102,7 +102,12 @@ class Database:
             owner = self.main.pragma("application_id")
             tables = self.main.execute("SELECT count(*) FROM sqlite_schema").get
             self.main.execute("COMMIT")
-        if owner != APPLICATION and (owner or tables or self.readonly):
+        if self.readonly and not (owner or tables):
+            raise StoreError(
+                f"{self.path} holds nothing yet: the palaver that began it could not go on.",
+                fix="Free some space if its disk is full, then start palaver once.",
+            )
+        if owner != APPLICATION and (owner or tables):
             raise StoreError(
                 f"{self.path} is a database of another program.",
                 fix="Nothing was written to it. Set PALAVER_HOME to a folder of palaver's own.",
