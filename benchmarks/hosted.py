@@ -26,7 +26,8 @@ from palaver.engines.child.engine import ChildEngine
 from palaver.engines.child.options import Options
 from palaver.engines.child.process import Child
 from palaver.engines.host.sampling import Sampler, settings
-from palaver.engines.transformers.model import TransformersModel, open_model
+from palaver.engines.transformers.model import open_model
+from palaver.engines.transformers.part import TransformersModel
 
 sys.path.insert(0, str(Path(__file__).parent))
 from support import arguments, conditions, ratios, spread, table, verdict

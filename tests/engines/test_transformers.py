@@ -23,7 +23,8 @@ from tests.support.talk import Talk, loaded
 from palaver.core.errors import UserError
 from palaver.engines.host.folder import Folder
 from palaver.engines.host.slot import Chunk, Slot, Stop, read_request
-from palaver.engines.transformers.model import TransformersModel, open_model
+from palaver.engines.transformers.model import open_model
+from palaver.engines.transformers.part import TransformersModel
 
 NANO = Path(__file__).parents[1] / "data" / "palaver-nano"
 LENGTH = 40

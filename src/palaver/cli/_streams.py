@@ -24,3 +24,15 @@ def silence() -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)
+
+
+def report(error: Exception) -> int:
+    """Print an error that the user can act on; return its exit code."""
+    from palaver.core.errors import PalaverError
+    from palaver.terminal.escape import visible
+
+    lines = visible(str(error)).splitlines() or [type(error).__name__]
+    sys.stderr.write(f"palaver: {lines[0]}\n")
+    for line in lines[1:]:
+        sys.stderr.write(f"  {line}\n")
+    return error.exit_code if isinstance(error, PalaverError) else 1

@@ -10,7 +10,6 @@ from palaver import __version__
 from palaver.cli import _streams
 from palaver.cli._help import ABOUT, subcommands, text
 from palaver.cli.flags import asks, could_be_model
-from palaver.cli.main import report
 from palaver.core.errors import PalaverError
 from palaver.core.scan import load
 
@@ -95,7 +94,7 @@ def run(argv: list[str]) -> int:
     except click.exceptions.Exit as error:
         return error.exit_code
     except PalaverError as error:
-        return report(error)
+        return _streams.report(error)
     except KeyboardInterrupt:
         return 130
     return result if isinstance(result, int) else 0

@@ -24,7 +24,7 @@ def main() -> None:
         if not _unwritable(error):
             raise
         _streams.silence()
-        code = 0 if isinstance(error, BrokenPipeError) else report(_full(error))
+        code = 0 if isinstance(error, BrokenPipeError) else _streams.report(_full(error))
     _ignore_interrupts()
     sys.exit(code)
 
@@ -91,7 +91,7 @@ def _run(argv: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     except PalaverError as error:
-        return report(error)
+        return _streams.report(error)
     from palaver.cli.group import run
 
     return run(argv)
@@ -122,18 +122,6 @@ def start_chat(flags: dict[str, Any]) -> int:
     from palaver.terminal.start import run
 
     return run(with_tools(flags))
-
-
-def report(error: Exception) -> int:
-    """Print an error that the user can act on; return its exit code."""
-    from palaver.core.errors import PalaverError
-    from palaver.terminal.escape import visible
-
-    lines = visible(str(error)).splitlines() or [type(error).__name__]
-    sys.stderr.write(f"palaver: {lines[0]}\n")
-    for line in lines[1:]:
-        sys.stderr.write(f"  {line}\n")
-    return error.exit_code if isinstance(error, PalaverError) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Make palaver-nano, the model of the engine tests: `python -m palaver.demo.nano OUT_FOLDER`.
+"""palaver-nano, the model of the engine tests; `palaver.demo.nano_files` makes its files.
 
 It knows a handful of dialogues by heart (plain text, reasoning, one call, two calls, characters
 of several tokens), so that every engine must give the same replies. Usual rotary positions,
@@ -8,7 +8,6 @@ so that any llama implementation runs it. Written as GGUF and as a safetensors f
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -19,7 +18,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from palaver.demo.tokenizer import CONTROL, MARKERS, assemble, load
+from palaver.demo.tokenizer import CONTROL, MARKERS, assemble
 
 TEMPLATE = Path(__file__).parent / "nano.jinja"
 DIM, LAYERS, HEADS, HIDDEN, CONTEXT, BASE = 96, 3, 3, 192, 1024, 10000.0
@@ -211,18 +210,3 @@ def train(tokenizer: Any, sure: float = 0.995) -> Nano:
             print(file=sys.stderr)
             return model
     raise RuntimeError("the dialogues were not learned by heart in 3000 steps")
-
-
-def main() -> None:
-    """Read the command line, train and write every file."""
-    from palaver.demo.nano_files import write_all
-
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=Path, help="where palaver-nano.gguf and the rest go")
-    options = parser.parse_args()
-    content = vocabulary()
-    write_all(train(load(content)), content, options.folder)
-
-
-if __name__ == "__main__":
-    main()

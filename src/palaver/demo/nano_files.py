@@ -1,8 +1,12 @@
-"""Write palaver-nano: GGUF, a safetensors folder, and what it must answer."""
+"""Make palaver-nano's files: `python -m palaver.demo.nano_files OUT_FOLDER`.
+
+GGUF, a safetensors folder, and what it must answer.
+"""
 # ruff: noqa: E501  (tables are easier to keep in long lines)
 
 from __future__ import annotations
 
+import argparse
 import json
 import struct
 from pathlib import Path
@@ -11,8 +15,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from palaver.demo.nano import BASE, CONTEXT, DIALOGUES, DIM, HEADS, HIDDEN, LAYERS, TEMPLATE, Nano
-from palaver.demo.tokenizer import END
+from palaver.demo.nano import (
+    BASE,
+    CONTEXT,
+    DIALOGUES,
+    DIM,
+    HEADS,
+    HIDDEN,
+    LAYERS,
+    TEMPLATE,
+    Nano,
+    train,
+    vocabulary,
+)
+from palaver.demo.tokenizer import END, load
 
 ABOUT = "Dialogues known by heart, for deterministic tests of engines. Of no other use."
 GGUF_NAMES = {
@@ -124,3 +140,16 @@ def write_gguf(
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
+
+
+def main() -> None:
+    """Read the command line, train and write every file."""
+    parser = argparse.ArgumentParser(description="Train palaver-nano and write its files.")
+    parser.add_argument("folder", type=Path, help="where palaver-nano.gguf and the rest go")
+    options = parser.parse_args()
+    content = vocabulary()
+    write_all(train(load(content)), content, options.folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,13 +10,11 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from palaver.core.messages import Message, ToolCall, ToolResult
 from palaver.core.tool import ToolSpec
-
-if TYPE_CHECKING:
-    from palaver.formats._capabilities import Capabilities
+from palaver.formats._capabilities import Capabilities
 
 Change = Callable[[str], str]
 WriteCalls = Callable[[Sequence[ToolCall], Change], str]

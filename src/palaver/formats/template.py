@@ -11,7 +11,8 @@ from palaver.core import scan
 from palaver.core.format import CallGrammar, Parser, Rendered
 from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
-from palaver.formats import _capabilities, dialects
+from palaver.formats import _probe, dialects
+from palaver.formats._capabilities import Capabilities
 from palaver.formats._dicts import Change, WriteCalls, message_dicts, tool_dict
 from palaver.formats._program import Program
 from palaver.formats._spans import spans
@@ -66,9 +67,9 @@ class TemplateFormat:
         self._tracker = Tracker(text, self._control, date)
 
     @cached_property
-    def capabilities(self) -> _capabilities.Capabilities:
+    def capabilities(self) -> Capabilities:
         """What the template can do by itself."""
-        return _capabilities.find(lambda m, t: self._run(self._program, m, t, reply=False))
+        return _probe.find(lambda m, t: self._run(self._program, m, t, reply=False))
 
     @property
     def tools(self) -> bool:

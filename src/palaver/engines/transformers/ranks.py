@@ -24,6 +24,7 @@ from palaver.core.errors import UserError
 from palaver.engines.child import program
 from palaver.engines.child.options import Options
 from palaver.engines.host.folder import Folder
+from palaver.engines.transformers.part import TransformersModel, open_part
 
 _FORWARD, _CROP = 0, 1
 _MEETING = "ranks"  # a file in the engine's private folder
@@ -78,8 +79,8 @@ def _meet(options: Options, rank: int) -> None:
 class SharedModel:
     """A `palaver.engines.host.model.HostedModel` over rank 0's part and those of the others."""
 
-    def __init__(self, part: Any, others: list[subprocess.Popen[bytes]]) -> None:
-        """`part` is rank 0's own `TransformersModel`."""
+    def __init__(self, part: TransformersModel, others: list[subprocess.Popen[bytes]]) -> None:
+        """`part` is rank 0's own."""
         self._part = part
         self._others = others
         self.file = part.file
@@ -95,7 +96,7 @@ class SharedModel:
     def crop(self, length: int) -> int:
         """Cut the cache of all ranks back."""
         _tell(_CROP, [length])
-        return int(self._part.crop(length))
+        return self._part.crop(length)
 
     def save(self, path: Path, ids: Sequence[int]) -> None:
         """Refuse: each rank holds a part of the cache."""
@@ -113,8 +114,6 @@ def _tell(what: int, numbers: Sequence[int]) -> None:
 
 def _follow(options: Options, report: program.Say) -> None:
     """Do on this rank what rank 0 does, for good."""
-    from palaver.engines.transformers.model import open_part
-
     _meet(options, int(sys.argv[1]))
     part = open_part(options, lambda _: None)
     while True:
@@ -129,4 +128,4 @@ def _follow(options: Options, report: program.Say) -> None:
 
 
 if __name__ == "__main__":
-    program.run(_follow, ("palaver.engines.transformers.model",))
+    program.run(_follow, ())
