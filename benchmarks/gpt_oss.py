@@ -47,7 +47,8 @@ def loaded(folder: Path, dtype: torch.dtype, unpack: bool) -> Counted:
     read = GptOssFolder(folder)
     with Checkpoint(folder, read.headers) as checkpoint:
         mapped = weights.load(read.shape, checkpoint)
-    return Counted(Network(read.shape, weights.convert(mapped, dtype, "cpu", whole=unpack)))
+    room = weights.unpacked_size(mapped, dtype) if unpack else 0
+    return Counted(Network(read.shape, weights.convert(mapped, dtype, "cpu", room=room)))
 
 
 def one_round(model: Counted, text: list[int], dtype: torch.dtype) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ import torch
 from tests.support import gpt_oss
 from tests.support.gpt_oss import Shape
 
-from palaver.engines.gpt_oss import kernels, weights
+from palaver.engines.gpt_oss import kernels, mxfp4, weights
 from palaver.engines.gpt_oss.checkpoint import Checkpoint
 from palaver.engines.gpt_oss.folder import GptOssFolder
 from palaver.engines.gpt_oss.network import Cache, Network
@@ -39,7 +39,8 @@ def network(folder: Path, dtype: torch.dtype = torch.float32, *, unpack: bool = 
     read = GptOssFolder(folder)
     with Checkpoint(folder, read.headers) as checkpoint:
         loaded = weights.load(read.shape, checkpoint)
-    return Network(read.shape, weights.convert(loaded, dtype, "cpu", whole=unpack))
+    room = weights.unpacked_size(loaded, dtype) if unpack else 0
+    return Network(read.shape, weights.convert(loaded, dtype, "cpu", room=room))
 
 
 def cache(of: Network, room: int, dtype: torch.dtype = torch.float32) -> Cache:
@@ -118,7 +119,7 @@ def test_every_value_of_mxfp4_and_every_scale() -> None:
     scales = torch.arange(1, 255, dtype=torch.uint8).view(1, 254, 1).expand(1, 254, 16)
     for dtype in (torch.float32, torch.bfloat16):
         theirs = convert_moe_packed_tensors(blocks, scales, dtype=dtype)[0].T
-        ours = kernels.unpack(blocks[0], scales[0], dtype)
+        ours = mxfp4.unpack(blocks[0], scales[0], dtype)
         assert torch.equal(ours, theirs)
         assert torch.equal(torch.signbit(ours), torch.signbit(theirs))
 
@@ -130,6 +131,21 @@ def test_a_row_alone_has_the_bits_that_it_has_among_others() -> None:
         whole = kernels.product(x, weight, add)
         for n in range(9):
             assert torch.equal(kernels.product(x[n : n + 1], weight, add)[0], whole[n])
+
+
+def test_matrices_are_kept_unpacked_while_there_is_room() -> None:
+    torch.manual_seed(0)
+    blocks = torch.randint(0, 256, (3, 70, 4, 16), dtype=torch.uint8)
+    scales = torch.randint(120, 128, (3, 70, 4), dtype=torch.uint8)
+    bias, room = torch.randn(3, 70), mxfp4.Room(2 * 70 * 128 * 4 + 100)
+    packed = mxfp4.Packed(blocks, scales, room)
+    for count in (1, 5):
+        for number in (2, 0, 1, 2, 0, 1):
+            x = torch.randn(count, 128)
+            expected = x @ mxfp4.unpack(blocks[number], scales[number], torch.float32).T
+            made = kernels.linear(x, packed, number, bias)
+            assert away(made, expected + bias[number]) < CLOSE
+        assert room.left == 100
 
 
 def test_forward_refuses_what_does_not_fit(tmp_path: Path) -> None:

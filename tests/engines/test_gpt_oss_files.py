@@ -20,6 +20,7 @@ from palaver.demo.nano import vocabulary
 from palaver.demo.nano_files import write_json
 from palaver.engines import o200k
 from palaver.engines.child.options import Options
+from palaver.engines.gpt_oss import memory
 from palaver.engines.gpt_oss.model import GptOssModel, open_model
 from palaver.engines.gpt_oss.vocabulary import make
 from palaver.engines.host.vocabulary import JsonVocabulary
@@ -202,15 +203,34 @@ def test_settings_that_can_not_be(settings: dict[str, Any], said: str, tmp_path:
     assert said in caught.value.message
 
 
-def test_experts_are_unpacked_where_the_limit_allows_it(tmp_path: Path) -> None:
+def test_experts_are_unpacked_where_memory_allows_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     folder = checkpoint(tmp_path, "original", torch.bfloat16)
+    monkeypatch.setattr(memory, "free", lambda: None)  # as where it can't be known
     packed = load(folder)
     whole = load(folder, memory_limit=100.0)
     values = 2 * 4 * 3 * 64 * 96  # layers, experts, matrices of up and down
     assert whole.file.weights_bytes - packed.file.weights_bytes == 2 * values
+    monkeypatch.setattr(memory, "free", lambda: 10**11)
+    assert load(folder).file.weights_bytes == whole.file.weights_bytes
     ids = list(range(60))
     a, b = packed.forward(ids), whole.forward(ids)
     assert (a == b).all()
+
+
+def test_free_memory_is_what_the_system_and_the_groups_leave(tmp_path: Path) -> None:
+    inner = tmp_path / "sys/fs/cgroup/user/job"
+    for folder in (tmp_path / "proc/self", inner):
+        folder.mkdir(parents=True)
+    assert memory.free(tmp_path) is None
+    (tmp_path / "proc/meminfo").write_text("MemTotal: 90 kB\nMemAvailable:   50 kB\n")
+    assert memory.free(tmp_path) == 50 * 1024
+    (tmp_path / "proc/self/cgroup").write_text("0::/user/job\n")
+    for folder, most in ((inner, "max"), (inner.parent, "9000")):
+        (folder / "memory.max").write_text(f"{most}\n")
+        (folder / "memory.current").write_text("2000\n")
+    assert memory.free(tmp_path) == 7000
 
 
 def test_a_state_is_saved_and_restored(tmp_path: Path) -> None:

@@ -14,93 +14,48 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from palaver.engines.gpt_oss import mxfp4
+from palaver.engines.gpt_oss.mxfp4 import Packed
+
 SCORES = 1 << 24  # attention scores (float32) that are held at once: 64 MiB
-_UNPACKED = 1 << 18  # values of a packed matrix that are unpacked at once
-# https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf: E2M1
-_VALUES = (0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0)
-
-
-class Packed(NamedTuple):
-    """Matrices in MXFP4: `blocks` uint8 (E, rows, G, 16), `scales` uint8 (E, rows, G).
-
-    A block is 32 values of a row, two a byte, the low half first; it is multiplied by
-    2 ** (scale - 127).
-    """
-
-    blocks: Tensor
-    scales: Tensor
-
 
 Matrices: TypeAlias = Tensor | Packed  # (E, rows, columns)
 
 
 def product(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return `x` (n, columns) times `weight` (rows, columns), with `bias` (rows,): (n, rows)."""
-    if len(x) == 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu":
-        # A row alone: the product of matrices takes half as long again, and says the same bits.
+    alone = len(x) == 1 and x.dtype == torch.bfloat16 and x.device.type == "cpu"
+    if alone and weight.is_contiguous():
+        # A row alone: the product of matrices takes half as long again.
         row = torch.mv(weight, x[0]) if bias is None else torch.addmv(bias, weight, x[0])
         return row[None]
     return F.linear(x, weight, bias)
 
 
 def linear(x: Tensor, matrices: Matrices, number: int, bias: Tensor) -> Tensor:
-    """Return `x` (n, columns) times matrix `number`, with `bias` (rows,): (n, rows).
-
-    A packed matrix is unpacked some rows at a time, so that its values stay in the processor's
-    cache until they are used.
-    """
+    """Return `x` (n, columns) times matrix `number`, with its `bias` (E, rows): (n, rows)."""
+    bias = bias[number]
     if not isinstance(matrices, Packed):
         return product(x, matrices[number], bias)
-    step = max(1, _UNPACKED // x.shape[-1])
-    parts = zip(
-        matrices.blocks[number].split(step),
-        matrices.scales[number].split(step),
-        bias.split(step),
-        strict=True,
-    )
-    return torch.cat([product(x, unpack(b, s, x.dtype), add) for b, s, add in parts], dim=-1)
-
-
-def unpack(blocks: Tensor, scales: Tensor, dtype: torch.dtype) -> Tensor:
-    """Return the values of MXFP4 `blocks` (..., G, 16) with `scales` (..., G): (..., 32 G).
-
-    A byte is looked up with its scale as the pair of values it holds, moved as one number: ten
-    times as fast as a look-up a value.
-    """
-    index = blocks.int().add_((scales.int() << 8)[..., None])
-    values = _table(dtype, blocks.device).index_select(0, index.flatten())
-    return values.view(dtype).view(*scales.shape[:-1], -1)
-
-
-_tables: dict[tuple[torch.dtype, torch.device], Tensor] = {}
-
-
-def _table(dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the pairs of values of each scale and byte, a pair as one number; made once."""
-    if (dtype, device) not in _tables:
-        values = torch.tensor([*_VALUES, *(-v for v in _VALUES)], dtype=torch.float64)
-        byte = torch.arange(256)
-        pairs = torch.stack((values[byte & 15], values[byte >> 4]), dim=-1)
-        powers = torch.tensor([2.0 ** (n - 127) for n in range(255)] + [math.nan])
-        exact = (powers.double()[:, None, None] * pairs).to(dtype)
-        whole = {2: torch.int32, 4: torch.int64}[dtype.itemsize]
-        _tables[dtype, device] = exact.view(whole).flatten().to(device)
-    return _tables[dtype, device]
+    kept = matrices.kept(number, x.dtype)
+    if kept is not None:
+        return product(x, kept, bias)
+    return mxfp4.linear(x, matrices.blocks[number], matrices.scales[number], bias)
 
 
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """Return the RMSNorm of `x` (n, W), computed in float32."""
-    wide = x.float()
-    wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + epsilon)
-    return (wide * weight).to(x.dtype)
+    """Return the RMSNorm of `x` (n, W) with `weight` float32, computed in float32."""
+    return F.rms_norm(x.float(), weight.shape, weight, epsilon).to(x.dtype)
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn the halves of each head of `x` (n, heads, D) by angles (n, D / 2), in float32."""
-    first, second = x.float().chunk(2, dim=-1)
-    cosine, sine = cosine[:, None], sine[:, None]
-    turned = (first * cosine - second * sine, second * cosine + first * sine)
-    return torch.cat(turned, dim=-1).to(x.dtype)
+    """Turn the halves of each head of `x` (n, heads, D) by angles, in float32.
+
+    `cosine` and `sine` (n, 1, D), the sines of the first half negative.
+    """
+    wide = x.float()
+    swapped = wide.roll(wide.shape[-1] // 2, -1)
+    return torch.addcmul(wide * cosine, swapped, sine).to(x.dtype)
 
 
 def attention(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int) -> Tensor:
@@ -127,7 +82,10 @@ def attention(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: in
 def _attend(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int) -> Tensor:
     """Attend with `q` (K, H / K, n, D) to the keys (K, m, D) of which the last n are its own."""
     kv_heads, group, n, size = q.shape
-    m = keys.shape[1]
+    m, dtype = keys.shape[1], q.dtype
+    if n == 1 and q.device.type == "cpu":
+        # So few rows are multiplied faster in float32, the change of type included.
+        q, keys, values = q.float(), keys.float(), values.float()
     scores = q.reshape(kv_heads, group * n, size) @ keys.mT
     scores = scores.view(kv_heads, group, n, m).float() * size**-0.5
     if n > 1:
@@ -139,7 +97,8 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int)
         scores.masked_fill_(hidden, -math.inf)
     sink = sinks.float().view(kv_heads, group, 1, 1).expand(kv_heads, group, n, 1)
     shares = torch.cat((scores, sink), dim=-1).softmax(-1)[..., :-1].to(values.dtype)
-    return (shares.reshape(kv_heads, group * n, m) @ values).view(kv_heads, group, n, size)
+    seen = shares.reshape(kv_heads, group * n, m) @ values
+    return seen.view(kv_heads, group, n, size).to(dtype)
 
 
 def swiglu(x: Tensor, alpha: float, limit: float) -> Tensor:
@@ -163,9 +122,11 @@ def mixture(
 ) -> Tensor:
     """Return the sum of what each token's experts make of it, (n, W).
 
-    `x` (n, W), `chosen` (n, k) numbers of experts, `shares` (n, k). One expert after another,
-    each for all tokens that chose it.
+    `x` (n, W), `chosen` (n, k) numbers of experts, `shares` (n, k) float32. One expert after
+    another, each for all tokens that chose it.
     """
+    if len(x) == 1:
+        return _alone(x, experts, chosen[0].tolist(), shares, alpha, limit)
     flat = chosen.flatten()
     order = flat.argsort()  # the tokens of each expert, together
     tokens = order // chosen.shape[1]
@@ -173,8 +134,19 @@ def mixture(
     parts = []
     for number, rows in enumerate(x[tokens].split(counts)):
         if len(rows):
-            gates = linear(rows, experts.up, number, experts.up_bias[number])
+            gates = linear(rows, experts.up, number, experts.up_bias)
             inner = swiglu(gates, alpha, limit)
-            parts.append(linear(inner, experts.down, number, experts.down_bias[number]))
-    made = torch.cat(parts).float() * shares.flatten()[order, None].float()
+            parts.append(linear(inner, experts.down, number, experts.down_bias))
+    made = torch.cat(parts).float() * shares.flatten()[order, None]
     return torch.zeros(x.shape, device=x.device).index_add_(0, tokens, made).to(x.dtype)
+
+
+def _alone(
+    x: Tensor, experts: Experts, chosen: list[int], shares: Tensor, alpha: float, limit: float
+) -> Tensor:
+    """Return the `mixture` of one token: nothing to sort, one SwiGLU for all of its experts."""
+    gates = torch.cat([linear(x, experts.up, n, experts.up_bias) for n in chosen])
+    rows = swiglu(gates, alpha, limit).split(1)
+    down = zip(rows, chosen, strict=True)
+    made = torch.cat([linear(row, experts.down, n, experts.down_bias) for row, n in down])
+    return (shares @ made.float()).to(x.dtype)

@@ -14,7 +14,7 @@ import torch
 
 from palaver.core.errors import UserError
 from palaver.engines.child.options import ModelFile, Options
-from palaver.engines.gpt_oss import weights
+from palaver.engines.gpt_oss import memory, weights
 from palaver.engines.gpt_oss.checkpoint import Checkpoint
 from palaver.engines.gpt_oss.config import Config
 from palaver.engines.gpt_oss.folder import GptOssFolder
@@ -74,8 +74,8 @@ class GptOssModel:
 def open_model(options: Options, say: Say) -> GptOssModel:
     """Check a folder of either layout and load it; raises UserError for what can't be used.
 
-    Experts in MXFP4 stay packed and mapped, and are unpacked as tokens choose them; with a memory
-    limit that they fit unpacked, they are unpacked now, which makes replies faster.
+    Experts in MXFP4 stay packed and mapped. Those that tokens choose are unpacked, and kept so
+    while there is memory: up to the limit, without one half of what is free.
     """
     _refuse(options)
     folder = GptOssFolder(Path(options.model))
@@ -86,17 +86,16 @@ def open_model(options: Options, say: Say) -> GptOssModel:
     context = folder.context(options)
     kv = folder.shape.kv_values * int(dtype.itemsize)
     rest = _rest(folder.shape, options.batch, context)
-    unpacked = weights.size(mapped, dtype, whole=True)
-    limit = options.memory_limit
-    unpack = limit is not None and unpacked + kv * context + rest <= limit * 1e9
-    size = unpacked if unpack else weights.size(mapped, dtype, whole=False)
-    check_memory(limit, folder.name, context, weights=size, kv=kv, rest=rest)
+    size = weights.size(mapped, dtype)
+    check_memory(options.memory_limit, folder.name, context, weights=size, kv=kv, rest=rest)
+    room = _room(options.memory_limit, device, size + kv * context + rest)
+    room = min(room, weights.unpacked_size(mapped, dtype))
     build = f"{_BUILD} torch {torch.__version__} {device} {dtype}"
-    file = folder.describe(options, words, build=build, weights=size, kv=kv)
+    file = folder.describe(options, words, build=build, weights=size + room, kv=kv)
     torch.set_num_threads(file.threads)
-    if unpack or mapped.embedding.dtype != dtype:
+    if mapped.embedding.dtype != dtype:
         say(f"loading {folder.name} as {str(dtype).removeprefix('torch.')}")
-    loaded = weights.convert(mapped, dtype, device, whole=unpack)
+    loaded = weights.convert(mapped, dtype, device, room=room)
     cache = Cache(folder.shape, context, dtype, device)
     return GptOssModel(Network(folder.shape, loaded), cache, folder, file, words)
 
@@ -121,6 +120,14 @@ def _refuse(options: Options) -> None:
         raise UserError("the engine gpt-oss runs on one device", fix="name it: cpu, cuda, mps")
     if options.kv_type not in ("f16", "auto"):
         raise UserError(f"kv_type = {options.kv_type!r}: the cache has the model's own type here")
+
+
+def _room(limit: float | None, device: str, needed: int) -> int:
+    """Return how many bytes unpacked experts may take beside the `needed` ones."""
+    if limit is not None:
+        return int(limit * 1e9) - needed
+    free = memory.free() if device == "cpu" else None
+    return 0 if free is None else max(0, free - needed) // 2
 
 
 def _dtype(wanted: str | None, stored: torch.dtype) -> torch.dtype:

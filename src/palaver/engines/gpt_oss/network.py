@@ -85,7 +85,8 @@ class Network:
         device = self.weights.embedding.device
         x = F.embedding(torch.tensor(list(ids), device=device), self.weights.embedding)
         angles = torch.arange(start, end, device=device)[:, None] * self._speeds
-        turn = angles.cos() * self._scale, angles.sin() * self._scale
+        cosine, sine = angles.cos() * self._scale, angles.sin() * self._scale
+        turn = torch.cat((cosine, cosine), -1)[:, None], torch.cat((-sine, sine), -1)[:, None]
         for number, layer in enumerate(self.weights.layers):
             x = x + self._attend(x, number, layer, turn, cache)
             x = x + self._think(x, layer)
@@ -97,13 +98,13 @@ class Network:
         self, x: Tensor, number: int, of: Layer, turn: tuple[Tensor, Tensor], cache: Cache
     ) -> Tensor:
         """Return the attention of layer `number`, (n, W)."""
-        size = self.config.head
-        seen = kernels.norm(x, of.attention_norm, self.config.epsilon)
-        q = kernels.rotate(kernels.product(seen, of.q, of.q_bias).unflatten(-1, (-1, size)), *turn)
-        k = kernels.rotate(kernels.product(seen, of.k, of.k_bias).unflatten(-1, (-1, size)), *turn)
-        v = kernels.product(seen, of.v, of.v_bias).unflatten(-1, (-1, size))
+        c = self.config
+        seen = kernels.norm(x, of.attention_norm, c.epsilon)
+        heads = kernels.product(seen, of.qkv, of.qkv_bias).view(len(x), -1, c.head)
+        q, k, v = heads.split((c.heads, c.kv_heads, c.kv_heads), dim=1)
+        q, k = kernels.rotate(q, *turn), kernels.rotate(k, *turn)
         keys, values = cache.put(number, k, v)
-        mixed = kernels.attention(q, keys, values, of.sinks, self.config.windows[number])
+        mixed = kernels.attention(q, keys, values, of.sinks, c.windows[number])
         return kernels.product(mixed, of.out, of.out_bias)
 
     def _think(self, x: Tensor, of: Layer) -> Tensor:
@@ -111,7 +112,7 @@ class Network:
         c = self.config
         seen = kernels.norm(x, of.experts_norm, c.epsilon)
         best = kernels.product(seen, of.router, of.router_bias).topk(c.chosen, dim=-1)
-        shares = best.values.softmax(-1)
+        shares = best.values.softmax(-1, dtype=torch.float32)
         return kernels.mixture(seen, of.experts, best.indices, shares, c.alpha, c.limit)
 
 

@@ -15,21 +15,21 @@ from torch import Tensor
 from palaver.core.errors import UserError
 from palaver.engines.gpt_oss.checkpoint import BYTES, Checkpoint
 from palaver.engines.gpt_oss.config import Config
-from palaver.engines.gpt_oss.kernels import Experts, Matrices, Packed, unpack
+from palaver.engines.gpt_oss.kernels import Experts, Matrices
+from palaver.engines.gpt_oss.mxfp4 import BLOCK, Packed, Room
 
-_BLOCK = 32  # values of an MXFP4 block, in 16 bytes
+_LINE = 64  # bytes of a line of the processor's cache
 
 
 class Layer(NamedTuple):
-    """Weights of one layer: `q` (H D, W), `k` and `v` (K D, W), `out` (W, H D), `router` (E, W)."""
+    """Weights of one layer: `qkv` ((H + 2 K) D, W), `out` (W, H D), `router` (E, W).
+
+    The rows of `qkv` are those of the queries, the keys, the values; a bias has a number a row.
+    """
 
     attention_norm: Tensor
-    q: Tensor
-    q_bias: Tensor
-    k: Tensor
-    k_bias: Tensor
-    v: Tensor
-    v_bias: Tensor
+    qkv: Tensor
+    qkv_bias: Tensor
     sinks: Tensor
     out: Tensor
     out_bias: Tensor
@@ -49,8 +49,9 @@ class Weights(NamedTuple):
 
 
 def load(config: Config, checkpoint: Checkpoint) -> Weights:
-    """Take a model's weights, in the types of the file, without reading them.
+    """Take a model's weights, in the types of the file.
 
+    They are mapped and not read, but for what the transformers' layout has apart and is joined.
     Raises UserError naming file and tensor where one is missing, of another shape, or too many.
     """
     take = _original if config.original else _transformers
@@ -59,26 +60,22 @@ def load(config: Config, checkpoint: Checkpoint) -> Weights:
     return weights
 
 
-def convert(weights: Weights, dtype: torch.dtype, device: str, *, whole: bool) -> Weights:
+def convert(weights: Weights, dtype: torch.dtype, device: str, *, room: int = 0) -> Weights:
     """Return the weights in `dtype` on `device`, norms in float32.
 
-    What is so already stays mapped. With `whole` packed matrices are unpacked now, for speed.
+    Experts that are so already stay mapped, packed ones in any case; `room` is how many bytes
+    they may take unpacked, as they are used.
     """
+    shared = Room(room)
 
     def number(tensor: Tensor) -> Tensor:
-        return tensor.to(device=device, dtype=dtype)
+        moved = tensor.to(device=device, dtype=dtype)
+        return moved.clone() if _crooked(moved) else moved
 
     def experts(matrices: Matrices) -> Matrices:
-        if not isinstance(matrices, Packed):
-            return number(matrices)
-        there = Packed(*(part.to(device) for part in matrices))
-        if not whole:
-            return there
-        count, rows, groups = there.scales.shape
-        made = torch.empty((count, rows, groups * _BLOCK), dtype=dtype, device=device)
-        for to, blocks, scales in zip(made, *there, strict=True):
-            to.copy_(unpack(blocks, scales, dtype))
-        return made
+        if isinstance(matrices, Packed):
+            return Packed(matrices.blocks.to(device), matrices.scales.to(device), shared)
+        return matrices.to(device=device, dtype=dtype)
 
     def layer(of: Layer) -> Layer:
         mixed = of.experts
@@ -103,7 +100,12 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, whole: bool) -
     )
 
 
-def size(weights: Weights, dtype: torch.dtype, *, whole: bool) -> int:
+def _crooked(tensor: Tensor) -> bool:
+    """Whether rows begin within a line of the processor's cache: a product takes a third longer."""
+    return tensor.device.type == "cpu" and int(tensor.data_ptr()) % _LINE != 0
+
+
+def size(weights: Weights, dtype: torch.dtype) -> int:
     """Return the bytes that the files' tensors take, mapped, and what `convert` makes of them.
 
     Pages of a file that were read stay in memory until the system wants them.
@@ -111,44 +113,43 @@ def size(weights: Weights, dtype: torch.dtype, *, whole: bool) -> int:
     parts = [weights.embedding]
     if weights.unembedding is not weights.embedding:
         parts.append(weights.unembedding)
-    mapped = made = 0
+    total = 0
     for layer in weights.layers:
         parts += [part for part in layer if isinstance(part, Tensor)]
         for part in layer.experts:
-            if isinstance(part, Packed):
-                mapped += part.blocks.nbytes + part.scales.nbytes
-                made += 2 * part.blocks.numel() * int(dtype.itemsize) if whole else 0
-            else:
-                parts.append(part)
+            total += part.nbytes
+            if isinstance(part, Tensor) and part.dtype != dtype:
+                total += part.numel() * dtype.itemsize
     for part in parts:
-        mapped += part.nbytes
-        made += 0 if part.dtype == dtype else part.numel() * int(dtype.itemsize)
-    return mapped + made
+        made = part.dtype != dtype or _crooked(part)
+        total += part.nbytes + (part.numel() * dtype.itemsize if made else 0)
+    return total
+
+
+def unpacked_size(weights: Weights, dtype: torch.dtype) -> int:
+    """Return the bytes that all packed experts take when they are unpacked to `dtype`."""
+    packed = [p for layer in weights.layers for p in layer.experts if isinstance(p, Packed)]
+    return sum(2 * part.blocks.numel() * int(dtype.itemsize) for part in packed)
 
 
 def _packed(checkpoint: Checkpoint, name: str, count: int, rows: int, columns: int) -> Packed:
-    groups, rest = divmod(columns, _BLOCK)
+    groups, rest = divmod(columns, BLOCK)
     if rest:
-        raise UserError(f"{checkpoint.folder}: {name} has {columns} columns, no blocks of {_BLOCK}")
-    blocks = checkpoint.take(f"{name}blocks", count, rows, groups, _BLOCK // 2, kinds=BYTES)
-    return Packed(blocks, checkpoint.take(f"{name}scales", count, rows, groups, kinds=BYTES))
+        raise UserError(f"{checkpoint.folder}: {name} has {columns} columns, no blocks of {BLOCK}")
+    blocks = checkpoint.take(f"{name}blocks", count, rows, groups, BLOCK // 2, kinds=BYTES)
+    scales = checkpoint.take(f"{name}scales", count, rows, groups, kinds=BYTES)
+    return Packed(blocks, scales, Room(0))
 
 
 def _original(c: Config, checkpoint: Checkpoint) -> Weights:
     take = checkpoint.take
-    sizes = [c.heads * c.head, c.kv_heads * c.head, c.kv_heads * c.head]
+    joined = (c.heads + 2 * c.kv_heads) * c.head
 
     def layer(at: str) -> Layer:
-        q, k, v = take(f"{at}attn.qkv.weight", sum(sizes), c.width).split(sizes)
-        q_bias, k_bias, v_bias = take(f"{at}attn.qkv.bias", sum(sizes)).split(sizes)
         return Layer(
             attention_norm=take(f"{at}attn.norm.scale", c.width),
-            q=q,
-            q_bias=q_bias,
-            k=k,
-            k_bias=k_bias,
-            v=v,
-            v_bias=v_bias,
+            qkv=take(f"{at}attn.qkv.weight", joined, c.width),
+            qkv_bias=take(f"{at}attn.qkv.bias", joined),
             sinks=take(f"{at}attn.sinks", c.heads),
             out=take(f"{at}attn.out.weight", c.width, c.heads * c.head),
             out_bias=take(f"{at}attn.out.bias", c.width),
@@ -182,14 +183,11 @@ def _transformers(c: Config, checkpoint: Checkpoint) -> Weights:
 
     def layer(at: str) -> Layer:
         heads, mixed = f"{at}self_attn.", f"{at}mlp.experts."
+        apart = {"q": wide, "k": narrow, "v": narrow}
         return Layer(
             attention_norm=take(f"{at}input_layernorm.weight", c.width),
-            q=take(f"{heads}q_proj.weight", wide, c.width),
-            q_bias=take(f"{heads}q_proj.bias", wide),
-            k=take(f"{heads}k_proj.weight", narrow, c.width),
-            k_bias=take(f"{heads}k_proj.bias", narrow),
-            v=take(f"{heads}v_proj.weight", narrow, c.width),
-            v_bias=take(f"{heads}v_proj.bias", narrow),
+            qkv=torch.cat([take(f"{heads}{p}_proj.weight", r, c.width) for p, r in apart.items()]),
+            qkv_bias=torch.cat([take(f"{heads}{p}_proj.bias", r) for p, r in apart.items()]),
             sinks=take(f"{heads}sinks", c.heads),
             out=take(f"{heads}o_proj.weight", c.width, wide),
             out_bias=take(f"{heads}o_proj.bias", c.width),
