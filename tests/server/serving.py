@@ -24,11 +24,19 @@ PATIENCE = 60.0
 class Serving:
     """A server that runs. `lines` is what it printed."""
 
-    def __init__(self, home: Path, *args: str, model: Path | None = None, **env: str) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *args: str,
+        model: Path | None = None,
+        cwd: Path | None = None,
+        **env: str,
+    ) -> None:
         given = ["--port", "0", *(["-m", str(model)] if model else [])]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "palaver.cli.main", "serve", *given, *args],
             env=environment(home, **({"PALAVER_THREADS": "1"} | env)),
+            cwd=cwd,
             stderr=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             text=True,
@@ -142,9 +150,11 @@ def until(condition: Callable[[], object]) -> None:
 
 
 @contextmanager
-def serving(home: Path, *args: str, model: Path | None = None, **env: str) -> Iterator[Serving]:
+def serving(
+    home: Path, *args: str, model: Path | None = None, cwd: Path | None = None, **env: str
+) -> Iterator[Serving]:
     """Start a server, wait until its model is loaded, and end it."""
-    made = Serving(home, *args, model=model, **env)
+    made = Serving(home, *args, model=model, cwd=cwd, **env)
     try:
         made.wait_for("palaver serves ")
         yield made

@@ -107,6 +107,13 @@ def test_keys_come_and_go_while_the_server_runs(server, home):
     assert keys(home, "add", "a b").returncode == 2
 
 
+def test_tools_run_for_keys_of_the_page_alone(server, key):
+    asked = {"input": "x", "tools": [{"type": "code_interpreter"}]}
+    headers = {"authorization": f"Bearer {key}"}
+    status, _, data = server.ask("POST", "/v1/responses", asked, headers)
+    assert (status, json.loads(data)["error"]["param"]) == (403, "tools")
+
+
 def test_other_addresses_need_keys(tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "palaver.cli.main", "serve", "--host", "0.0.0.0", "--port", "0"],

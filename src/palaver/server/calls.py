@@ -18,6 +18,7 @@ from palaver.server.asked import Tool
 from palaver.server.errors import ApiError
 
 _NAME = "a_function_of_no_name"
+_OPEN = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}  # may name more arguments
 _COUNTED = re.compile(r"call_\d+")
 
 
@@ -35,13 +36,12 @@ def specs(tools: Sequence[Tool]) -> tuple[ToolSpec, ...]:
 
 
 def choose(
-    given: Sequence[Tool], choice: str | None, name: str | None
+    tools: tuple[ToolSpec, ...], choice: str | None, name: str | None
 ) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
     """Return the tools that the model knows, and those of which it has to call one.
 
     `choice` is "none", "auto" or "required"; `name` is that of the tool to call. Raises ApiError.
     """
-    tools = specs(given)
     if name is not None:
         forced = tuple(tool for tool in tools if tool.name == name)
         if not forced:
@@ -59,7 +59,7 @@ def call_schema(tools: Sequence[ToolSpec]) -> str:
         where = f"#/anyOf/{i}/properties/arguments" if len(tools) > 1 else "#/properties/arguments"
         properties = {
             "name": {"type": "string", "enum": [tool.name]},
-            "arguments": {"type": "object"} | _moved(tool.parameters, where),
+            "arguments": _closed(_moved(tool.parameters, where)),
         }
         kinds.append(
             {
@@ -71,6 +71,13 @@ def call_schema(tools: Sequence[ToolSpec]) -> str:
         )
     schema = kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
     return msgspec.json.encode(schema).decode()
+
+
+def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of arguments: no others than are named, where the schema leaves it open."""
+    if parameters.get("properties") and not _OPEN & parameters.keys():
+        parameters = {"additionalProperties": False} | parameters
+    return {"type": "object"} | parameters
 
 
 def _moved(schema: Any, where: str) -> Any:

@@ -52,7 +52,7 @@ def wanted(service: Service, given: ChatRequest, client: str) -> Wanted:
     choice = given.tool_choice
     name = choice.function.name if isinstance(choice, ToolChoice) else None
     kind = None if isinstance(choice, ToolChoice) else choice
-    tools, forced = calls.choose(given.tools or (), kind, name)
+    tools, forced = calls.choose(calls.specs(given.tools or ()), kind, name)
     schema = given.response_format.schema() if given.response_format else None
     return Wanted(
         service.memory.recall(client, as_rows(service, given.messages)),

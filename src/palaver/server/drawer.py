@@ -11,9 +11,9 @@ from pathlib import Path
 import msgspec
 
 from palaver.core.errors import PalaverError, UserError
-from palaver.core.events import MessageDone
-from palaver.core.log import Row
-from palaver.core.messages import Message
+from palaver.core.generation import Generation
+from palaver.core.log import CallStarted, Entry, Row
+from palaver.core.messages import Message, ToolResult
 from palaver.server.errors import ApiError, as_api_error
 from palaver.server.memory import Shelf
 from palaver.sessions.store import Store
@@ -44,6 +44,12 @@ class Drawer:
             raise as_api_error(error) from error
         raise no_such(response)
 
+    async def made(self, client: str, response: str) -> list[Row]:
+        """Return what a response is made of. Raises ApiError where the client has none."""
+        rows = await self.rows(client, response)
+        begun = int(response.split("_")[2])
+        return rows[[row.id for row in rows].index(begun) + 1 :]
+
     async def begin(
         self, client: str, before: list[Row], new: Sequence[Message]
     ) -> tuple[str, Row]:
@@ -58,11 +64,14 @@ class Drawer:
             at, session=session
         )
 
-    async def end(self, begun: Row, done: MessageDone) -> None:
-        """Write an answer. Raises StoreError."""
-        answer = done.message, done.generation
-        await self._shelf.append(begun.session, begun.id, *answer, durable=True)
-        await self._shelf.release(begun.session)
+    async def append(self, last: Row, entry: Entry, generation: Generation | None) -> Row:
+        """Write an entry below the last row. Raises StoreError."""
+        row = await self._shelf.append(last.session, last.id, entry, generation, durable=True)
+        return msgspec.structs.replace(row, session=last.session)
+
+    async def release(self, last: Row) -> None:
+        """Let others write the session of a row."""
+        await self._shelf.release(last.session)
 
     async def close(self) -> None:
         """Close the store."""
@@ -80,11 +89,32 @@ class Drawer:
 
 
 def _answered(store: Store, session: int, row: int) -> list[Row]:
-    """Return the path to the answer below a row. Raises UserError where there is none."""
-    below = store.children(session, row)
-    if not below:
+    """Return the path to the end of what was answered to a row: an answer, or several with the
+    results of the server's own tools between them. Raises UserError where there is none.
+    """
+    end: list[Row] = []
+    started: set[str] = set()
+    while below := store.children(session, row):
+        row = below[0]
+        path = store.path(session, row)
+        entry = path[-1].entry
+        if isinstance(entry, CallStarted):
+            started.add(entry.call_id)
+        elif not isinstance(entry, Message) or not (
+            entry.role == "assistant" or _ran_here(entry, started)
+        ):
+            break
+        elif entry.role == "assistant":
+            end = path
+    if not end:
         raise UserError("it was not answered to its end")
-    return store.path(session, below[0])
+    return end
+
+
+def _ran_here(message: Message, started: set[str]) -> bool:
+    """Say whether results are those of tools of ours: they were begun here, or refused."""
+    results = [part for part in message.parts if isinstance(part, ToolResult)]
+    return bool(results) and all(one.failed or one.call_id in started for one in results)
 
 
 def no_such(response: str) -> ApiError:

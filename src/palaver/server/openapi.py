@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -55,18 +56,22 @@ _ERROR = {
 
 async def openapi(request: Request) -> Response:
     """Return the document."""
-    return json_response(document(request.app.state.service))
+    state = request.app.state
+    return json_response(document(state.service, state.desk.bench.names))
 
 
-def document(service: Service) -> Json:
-    """Make the document: what this server takes, as it was started and with its model."""
+def document(service: Service, tools: Sequence[str]) -> Json:
+    """Make the document: what this server takes, as it was started and with its model.
+
+    `tools` are its own.
+    """
     takes = {path: kind for path, kind in _TAKES.items() if path != "/v1/embeddings"}
     if service.lanes is None or service.served.embeds:
         takes = _TAKES
     schemas, components = msgspec.json.schema_components(
         takes.values(), ref_template="#/components/schemas/{name}"
     )
-    rules.add(components, service)
+    rules.add(components, service, tools)
     paths: Json = {}
     for path, schema in zip(takes, schemas, strict=True):
         body = {"required": True, "content": {"application/json": {"schema": schema}}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Any
 
@@ -13,19 +13,27 @@ from starlette.responses import Response
 
 from palaver.core.errors import PalaverError
 from palaver.core.events import Event, MessageDone
-from palaver.core.generation import Generation
-from palaver.core.log import Row, visible
+from palaver.core.log import Row, message_of, visible
 from palaver.core.messages import Message, system
 from palaver.core.tool import ToolSpec
 from palaver.server import asked, body, calls, said
+from palaver.server.calls import CallIds
 from palaver.server.chat import effort
-from palaver.server.drawer import no_such
+from palaver.server.drawer import Drawer, no_such
 from palaver.server.errors import ApiError, as_api_error, json_response
-from palaver.server.messages import window
 from palaver.server.replies import Stream, Whole
-from palaver.server.response_input import FunctionChoice, ResponseRequest, to_messages
-from palaver.server.response_items import ItemStream, items, new_id
+from palaver.server.response_input import ResponseRequest, TextFormat, to_messages
+from palaver.server.response_items import ItemStream, items
+from palaver.server.response_log import ResponseLog
+from palaver.server.response_tools import OwnTools, own_tools
 from palaver.server.service import Service, Wanted
+
+# What an answer's end makes of a response; where it is none of these, it is completed.
+_STATUS: dict[str | None, str] = {
+    "length": "incomplete",
+    "cancelled": "cancelled",
+    "error": "failed",
+}
 
 
 async def create(request: Request) -> Response:
@@ -37,59 +45,72 @@ async def create(request: Request) -> Response:
     client: str = request.state.client
     before: list[Row] = []
     if given.previous_response_id is not None:
-        before = await _before(service, client, given.previous_response_id)
-    made = Answer(service, given, client, before)
+        before = await _drawer(service, given.previous_response_id).rows(
+            client, given.previous_response_id
+        )
+    desk = request.app.state.desk
+    own = await own_tools(service, desk, client, given.tools or (), before)
+    made = Answer(service, given, client, before, own)
     return Stream(made.events(), named=True) if given.stream else Whole(made.whole())
 
 
-async def _before(service: Service, client: str, response: str) -> list[Row]:
+def _drawer(service: Service, response: str) -> Drawer:
     if service.drawer is None:
         raise no_such(response)
-    return await service.drawer.rows(client, response)
+    return service.drawer
 
 
 async def retrieve(request: Request) -> Response:
     """Return a response that was kept, as far as the store tells of it."""
     service: Service = request.app.state.service
     response = request.path_params["response"]
-    row = (await _before(service, request.state.client, response))[-1]
-    assert isinstance(row.entry, Message)
+    rows = await _drawer(service, response).made(request.state.client, response)
+    answers = [row for row in rows if isinstance(row.entry, Message) and row.generation]
     about: dict[str, Any] = {
         "id": response,
         "object": "response",
-        "created_at": int(row.at),
-        "model": row.generation.model if row.generation else service.name,
+        "created_at": int(rows[-1].at),
+        "model": answers[-1].generation.model if answers[-1].generation else service.name,
         "parallel_tool_calls": True,
         "tool_choice": "auto",
         "tools": [],
     }
-    result = await _result(service, row.entry, row.generation, items(row.entry))
-    return json_response(about | result)
+    messages = [row.entry for row in rows if isinstance(row.entry, Message)]
+    return json_response(about | await _result(service, rows, items(messages)))
 
 
 async def _result(
-    service: Service,
-    message: Message,
-    generation: Generation | None,
-    output: list[dict[str, Any]],
+    service: Service, rows: Sequence[Row], output: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    cut = message.stop == "length"
-    timings = [generation.timings] if generation else []
-    cost = said.usage(timings, await service.thought(message))
+    """Return what came of a response, in all its answers."""
+    answers = [row for row in rows if isinstance(row.entry, Message) and row.generation]
+    last = message_of(answers[-1])
+    costs = [
+        said.usage([row.generation.timings], await service.thought(message_of(row)))
+        for row in answers
+        if row.generation
+    ]
+
+    def total(name: str, *inside: str) -> int:
+        return sum(cost[name][inside[0]] if inside else cost[name] for cost in costs)
+
+    cut = last.stop == "length"
     return {
-        "status": "incomplete" if cut else "completed",
+        "status": _STATUS.get(last.stop, "completed"),
         "error": None,
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": output,
         "usage": {
-            "input_tokens": cost["prompt_tokens"],
+            "input_tokens": total("prompt_tokens"),
             "input_tokens_details": {
-                "cached_tokens": cost["prompt_tokens_details"]["cached_tokens"],
+                "cached_tokens": total("prompt_tokens_details", "cached_tokens"),
                 "cache_write_tokens": 0,
             },
-            "output_tokens": cost["completion_tokens"],
-            "output_tokens_details": cost["completion_tokens_details"],
-            "total_tokens": cost["total_tokens"],
+            "output_tokens": total("completion_tokens"),
+            "output_tokens_details": {
+                "reasoning_tokens": total("completion_tokens_details", "reasoning_tokens")
+            },
+            "total_tokens": total("total_tokens"),
         },
     }
 
@@ -103,23 +124,26 @@ class Answer:
         given: ResponseRequest,
         client: str,
         before: list[Row],
+        own: OwnTools | None,
     ) -> None:
-        """`before` are the rows that it goes on from. Raises ApiError."""
+        """`before` are the rows that it goes on from, `own` the server's tools that may be used.
+
+        Raises ApiError.
+        """
         self._service = service
-        self._drawer = None if given.store is False else service.drawer
         self._given = given
         self._client = client
-        self._before = before
+        self._own = own
         said_before = [row.entry for row in before if isinstance(row.entry, Message)]
-        self._new = to_messages(given.input, said_before)
-        heads = [m.text for m in map(_message, visible(before)) if m.role == "system"]
+        new = to_messages(given.input, said_before)
+        heads = [m.text for m in map(message_of, visible(before)) if m.role == "system"]
         if (given.instructions or "") != "".join(heads):  # an empty one ends the one before
-            self._new.insert(0, system(given.instructions or ""))
+            new.insert(0, system(given.instructions or ""))
+        drawer = None if given.store is False else service.drawer
+        self._stored = drawer is not None
+        self._log = ResponseLog(service, drawer, client, before, new)
         self._wanted = self._want()
-        self._ids = calls.CallIds()
-        self._id = new_id("resp")
         self._created = int(time.time())
-        self._begun: Row | None = None  # the newest of what was said, once that is kept
 
     def _want(self) -> Wanted:
         given, service = self._given, self._service
@@ -127,16 +151,9 @@ class Answer:
             given, service.usual, given.max_output_tokens, service.limits.max_tokens
         )
         form = given.text.format.schema_of() if given.text else None
-        new = [Row(-i, 0, None, 0.0, message) for i, message in enumerate(self._new, 1)]
-        rows = visible([*self._before, *new])
-        if service.limits.max_context is not None:
-            kept = window([_message(row) for row in rows], service.limits.max_context)
-            rows = [row for row in rows if any(row.entry is one for one in kept)]
-        if not self._before:
-            rows = service.memory.recall(self._client, rows)
-        tools, forced = self._tools()
+        tools, forced = calls.choose(self._tools(), *given.chosen)
         return Wanted(
-            rows,
+            self._log.view(),
             msgspec.structs.replace(sampling, json_schema=form),
             tools,
             forced,
@@ -144,21 +161,23 @@ class Answer:
             effort(given.reasoning.effort) if given.reasoning else None,
         )
 
-    def _tools(self) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
-        choice = self._given.tool_choice
-        name = choice.name if isinstance(choice, FunctionChoice) else None
-        kind = None if isinstance(choice, FunctionChoice) else choice
-        return calls.choose(self._given.known_tools(), kind, name)
+    def _tools(self) -> tuple[ToolSpec, ...]:
+        """Return the client's functions and the server's own tools."""
+        functions = calls.specs(self._given.functions)
+        own = self._own.specs if self._own else ()
+        if twice := {one.name for one in functions} & {one.name for one in own}:
+            raise ApiError(f"tools: there are two tools named {min(twice)!r}", param="tools")
+        return (*functions, *own)
 
     async def whole(self) -> object:
         """Return the whole answer. Raises ApiError."""
-        done: MessageDone | None = None
-        async with aclosing(self._answer()) as events:
-            async for event in events:
-                done = event if isinstance(event, MessageDone) else done
-        assert done
-        told = done.message, done.generation, items(done.message)
-        return self._about() | await _result(self._service, *told)
+        async with aclosing(self._answers(CallIds)) as events:
+            async for _ in events:
+                pass
+        return self._about() | await self._told(items(self._log.messages))
+
+    async def _told(self, output: list[dict[str, Any]]) -> dict[str, Any]:
+        return await _result(self._service, self._log.made, output)
 
     async def events(self) -> AsyncGenerator[dict[str, Any]]:
         """Yield the events of a stream, numbered. Raises ApiError before the first."""
@@ -169,7 +188,7 @@ class Answer:
                 number += 1
 
     async def _events(self) -> AsyncGenerator[dict[str, Any]]:
-        stream, begun = ItemStream(self._ids), False
+        stream, begun = ItemStream(self._own or ()), False
         pending: dict[str, Any] = {
             "status": "in_progress",
             "output": [],
@@ -177,7 +196,7 @@ class Answer:
             "error": None,
         }
         try:
-            async with aclosing(self._answer()) as events:
+            async with aclosing(self._answers(stream.anew)) as events:
                 async for event in events:
                     if not begun:
                         begun = True
@@ -186,14 +205,8 @@ class Answer:
                             yield {"type": f"response.{kind}", "response": response}
                     for made in stream.feed(event):
                         yield made
-                    if isinstance(event, MessageDone):
-                        cut = event.message.stop == "length"
-                        status = "incomplete" if cut else "completed"
-                        for made in stream.close(status):
-                            yield made
-                        told = event.message, event.generation, stream.done
-                        response = self._about() | await _result(self._service, *told)
-                        yield {"type": f"response.{status}", "response": response}
+            told = await self._told(stream.done)
+            yield {"type": f"response.{told['status']}", "response": self._about() | told}
         except ApiError as error:
             if not begun:
                 raise
@@ -201,35 +214,43 @@ class Answer:
             failed["error"] = {"code": "server_error", "message": error.message}
             yield {"type": "response.failed", "response": self._about() | failed}
 
-    async def _answer(self) -> AsyncGenerator[Event]:
-        keep = self._keep if self._drawer else None
-        answer = self._service.answer(self._client, self._wanted, self._ids, keep)
-        async with aclosing(answer) as events:
-            async for event in events:
-                if keep and self._begun is None:
-                    await self._begin()
-                yield event
-
-    async def _begin(self) -> None:
-        """Write what was said once the answer begins: its row names the response."""
-        assert self._drawer
+    async def _answers(self, ids: Callable[[], CallIds]) -> AsyncGenerator[Event]:
+        """Answer, run the calls of the server's own tools, answer again."""
+        log = self._log
         try:
-            made = await self._drawer.begin(self._client, self._before, self._new)
+            while True:
+                async with aclosing(self._answer(ids())) as events:
+                    async for event in events:
+                        yield event
+                if self._own is None:
+                    return
+                async with aclosing(self._own.run(log)) as events:
+                    async for event in events:
+                        yield event
+                if not self._own.wants_answer(await log.path()):
+                    return
+                self._wanted = msgspec.structs.replace(self._wanted, rows=log.view(), forced=())
         except PalaverError as error:
             raise as_api_error(error) from error
-        self._id, self._begun = made
+        finally:
+            await log.close()
 
-    async def _keep(self, done: MessageDone) -> None:
-        if self._begun is None:
-            await self._begin()
-        assert self._begun
-        assert self._drawer
-        await self._drawer.end(self._begun, done)
+    async def _answer(self, ids: CallIds) -> AsyncGenerator[Event]:
+        log = self._log
+        keep = log.keep if self._stored else None
+        answer = self._service.answer(self._client, self._wanted, ids, keep)
+        async with aclosing(answer) as events:
+            async for event in events:
+                if not log.begun:
+                    await log.begin()
+                if isinstance(event, MessageDone) and not self._stored:
+                    await log.keep(event)
+                yield event
 
     def _about(self) -> dict[str, Any]:
         given, used = self._given, self._wanted.sampling
         return {
-            "id": self._id,
+            "id": self._log.id,
             "object": "response",
             "created_at": self._created,
             "model": self._service.name,
@@ -240,9 +261,9 @@ class Answer:
             "parallel_tool_calls": given.parallel_tool_calls is not False,
             "previous_response_id": given.previous_response_id,
             "reasoning": msgspec.to_builtins(given.reasoning) if given.reasoning else None,
-            "store": self._drawer is not None,
+            "store": self._stored,
             "temperature": used.temperature,
-            "text": {"format": {"type": given.text.format.type if given.text else "text"}},
+            "text": {"format": _form(given)},
             "tool_choice": msgspec.to_builtins(given.tool_choice or "auto"),
             "tools": msgspec.to_builtins(given.tools or []),
             "top_p": used.top_p,
@@ -251,6 +272,9 @@ class Answer:
         }
 
 
-def _message(row: Row) -> Message:
-    assert isinstance(row.entry, Message)
-    return row.entry
+def _form(given: ResponseRequest) -> dict[str, Any]:
+    """Return the form of an answer as the API tells it again."""
+    form = given.text.format if given.text else TextFormat()
+    if form.type != "json_schema":
+        return {"type": form.type}
+    return {"type": form.type, "name": form.name or "answer", "schema": form.schema}

@@ -6,15 +6,21 @@ to call is one of those given, that no two tools have one name, what llama.cpp m
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from palaver.server.response_input import LABEL, PYTHON
 from palaver.server.service import Service
 
 Json = dict[str, Any]
 
 
-def add(components: Json, service: Service) -> None:
-    """Add the rules to the components of the document, those of the model that is served, too."""
+def add(components: Json, service: Service, tools: Sequence[str]) -> None:
+    """Add the rules to the components of the document, those of the model that is served, too.
+
+    `tools` are the server's own.
+    """
+    _own_tools(components, tools)
     components |= _COMPONENTS
     for name, kind in components.items():
         if "model" in kind.get("properties", ()):
@@ -29,6 +35,22 @@ def add(components: Json, service: Service) -> None:
     if embedding := components.get("EmbeddingRequest"):
         width = {"const": _known(service, "embedding_length")}
         embedding["properties"] |= {"input": _ids(token), "dimensions": _null_or(width)}
+
+
+def _own_tools(components: Json, names: Sequence[str]) -> None:
+    """Leave of the tools of responses those that there are."""
+    others = [name for name in names if name != PYTHON]
+    kinds = ["Function", *["Code"] * (PYTHON in names), *["Server"] * bool(others)]
+    fields = components["ResponseRequest"]["properties"]
+    tools = {"anyOf": [{"$ref": f"#/components/schemas/{kind}Tool"} for kind in kinds]}
+    choices = [{"$ref": f"#/components/schemas/{kind}Choice"} for kind in kinds]
+    words = {"enum": ["none", "auto", "required", None]}
+    fields["tools"] = _null_or({"type": "array", "items": tools, "maxItems": 1024})
+    fields["tool_choice"] = {"anyOf": [words, *choices]}
+    server = components["ServerTool"]["properties"]
+    server["server_label"] = {"const": LABEL}
+    some = {"type": "array", "items": {"enum": others}, "minItems": 1}
+    server["allowed_tools"] = _null_or(some)
 
 
 def _known(service: Service, what: str) -> object:
@@ -68,6 +90,8 @@ _PARTS = {
     ]
 }
 _ITEMS = {"type": "array", "items": {"$ref": "#/components/schemas/InputItem"}, "minItems": 1}
+_MCP_CALL = {"type": {"const": "mcp_call"}, "id": _TEXT, "name": _TEXT, "arguments": _TEXT}
+_FAILED = {"type": "object", "properties": {"content": _null_or(_PARTS)}}
 _COMPONENTS: Json = {
     "ContentPart": {
         "type": "object",
@@ -93,6 +117,14 @@ _COMPONENTS: Json = {
                 {"content": _null_or({"type": "array"})},
                 type={"const": "reasoning"},
             ),
+            _where(
+                type={"const": "code_interpreter_call"},
+                id=_TEXT,
+                code=_TEXT,
+                outputs={"type": "array", "items": {"type": "object"} | _where(logs=_TEXT)},
+            ),
+            _where({"error": {"type": "null"}}, **_MCP_CALL, output=_TEXT),
+            _where(**_MCP_CALL, error=_FAILED),
         ],
     },
 }

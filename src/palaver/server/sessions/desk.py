@@ -60,6 +60,16 @@ class Desk:
                 f"the key {client!r} may not use the page: --page {client} lets it", status=403
             )
 
+    def check_tools(self, client: str) -> None:
+        """Raise ApiError where a key is not one of those that tools run for: those of the page."""
+        if self._names is not None and client not in self._names:
+            raise ApiError(
+                f"tools: those of this server don't run for the key {client!r}:"
+                f" --page {client} lets them",
+                status=403,
+                param="tools",
+            )
+
     async def store(self) -> AsyncStore:
         """Return the store. Raises StoreError."""
         async with self._opening:

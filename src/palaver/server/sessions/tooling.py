@@ -49,11 +49,14 @@ class Bench:
         self._sandbox: OpenSandbox | None = None
         self.guard()  # what is wrong in the rules is said at the start
 
-    def guard(self) -> Guard:
-        """Make what judges the calls of one session. Raises UserError."""
+    def guard(self, *, asks: bool = True) -> Guard:
+        """Make what judges the calls of one session; `asks`: somebody can be asked.
+
+        Raises UserError.
+        """
         policy = self.policy
         return assemble.open_guard(
-            self.root, preset=policy.consent, asks=lambda: True, sandboxed=policy.sandboxed
+            self.root, preset=policy.consent, asks=lambda: asks, sandboxed=policy.sandboxed
         )
 
     def sandbox(self) -> OpenSandbox | None:
@@ -72,9 +75,10 @@ class Bench:
 class Tools:
     """The tools of one session; what its user allowed holds until the server ends."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, *, asks: bool = True) -> None:
+        """Where nobody can be asked (`asks`), what would need that does not run."""
         self._bench = bench
-        self._guard = bench.guard()
+        self._guard = bench.guard(asks=asks)
         self._shop: Workshop | None = None
 
     @property
