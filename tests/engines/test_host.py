@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.support.parrot import Parrot
 
+from palaver.core import install
+from palaver.core.errors import UserError
 from palaver.engines.child.wire import RefusedError, Wire
 from palaver.engines.host.sampling import Sampler, logprobs, settings
 from palaver.engines.host.server import Server
@@ -315,3 +318,21 @@ def test_a_client_that_leaves_ends_what_it_asked_for(tmp_path):
             assert len(PROMPT) <= held <= len(PROMPT) + 3
 
     asyncio.run(run())
+
+
+def test_a_grammar_without_the_library_is_refused_with_what_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "llguidance", None)
+    with pytest.raises(UserError, match="needs llguidance") as caught:
+        read_request({"prompt": PROMPT, "json_schema": {}}, Parrot(SAYS))
+    assert caught.value.fix == install.pip("llguidance")
+
+
+@pytest.mark.parametrize("rows", [300, 400])
+def test_a_grammar_holds_where_the_model_has_other_tokens_than_its_tokenizer(rows):
+    model = Parrot(SAYS)
+    model.tokens = rows
+    request = read_request({"prompt": [1], "grammar": 'root ::= "ab" | "c"'}, model)
+    logits = np.zeros(rows, np.float32)
+    request.held.mask(logits)
+    allowed = {model.vocabulary.decode([int(i)]) for i in np.flatnonzero(logits == 0)}
+    assert {"a", "c"} <= allowed <= {"a", "ab", "c"}

@@ -6,13 +6,12 @@ The contract suite is passed with one, too (contract/conftest.py).
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 from tests.support.endpoint import Real, free_port, llama_cpp
-from tests.support.engines import collect, options, text
+from tests.support.engines import options
 from tests.support.gguf import make_sentencepiece, make_tiny
 from tests.support.replay import answer, listing, replaying
 from tests.support.talk import Talk, local
@@ -29,12 +28,6 @@ from palaver.launch import kind_of
 from palaver.remote.server import Server
 
 GREEDY = {"temperature": 0.0, "max_tokens": 200}
-SCHEMA = {
-    "type": "object",
-    "properties": {"n": {"enum": [1, 2]}},
-    "required": ["n"],
-    "additionalProperties": False,
-}
 
 
 @pytest.fixture(scope="module")
@@ -113,24 +106,6 @@ def test_settings_lead_to_it_and_to_the_servers_own_counts(real):
             assert talk.rows[-1].entry.text == "One, two, three, four, five."
         finally:
             await model.close()
-
-    asyncio.run(run())
-
-
-def test_grammars_and_schemas_hold_answers(real):
-    async def run() -> None:
-        async with attached(real) as engine:
-            ids = await engine.tokenizer.encode("Hello", special=True)
-            said = await collect(engine, ids, grammar='root ::= "é" [0-9] [0-9]')
-            assert text(said)[0] == "é"
-            assert text(said)[1:].isdigit()
-            held = text(await collect(engine, ids, json_schema=json.dumps(SCHEMA), max_tokens=40))
-            assert json.loads(held)["n"] in (1, 2)
-            with pytest.raises(UserError, match="refused the request"):
-                await collect(engine, ids, grammar="root ::= nothing")
-            unknown = json.dumps({"type": "object", "patternProperties": {"(?=a)b": {}}})
-            with pytest.raises(UserError, match="does not follow the schema"):
-                await collect(engine, ids, json_schema=unknown)
 
     asyncio.run(run())
 

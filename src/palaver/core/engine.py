@@ -18,9 +18,9 @@ class EngineInfo(Struct, frozen=True):
     model file, adapters and KV types: saved states of another fingerprint are of no use here.
     `cut_back` is False where the cache can't be cut at any place (sliding window, recurrent);
     `window` is then the tokens that windowed layers keep, 0 for a recurrent model. `grammars`: it
-    can hold replies to one. `marks`: where it can't be cut back it keeps copies of its cache, as
-    llama.cpp does (see `palaver.models.cache`). `sampling` is what the model itself asks for, by
-    the names of `Sampling`; None where that is a server's business.
+    can hold calls to one that a token wakes. `marks`: where it can't be cut back it keeps copies
+    of its cache, as llama.cpp does (see `palaver.models.cache`). `sampling` is what the model
+    itself asks for, by the names of `Sampling`; None where that is a server's business.
     """
 
     name: str

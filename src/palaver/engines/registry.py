@@ -37,7 +37,7 @@ class Kind:
     well it runs a model, 0: not at all; the best one that is installed is taken. `needs` are
     modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
     can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
-    have several slots; `grammars`: hold replies to a grammar. `by_name`: it is only taken where
+    have several slots; `grammars`: hold calls to a grammar. `by_name`: it is only taken where
     it is asked for. `attached`: the engine that takes its place where it runs already, and an
     endpoint is named.
     """

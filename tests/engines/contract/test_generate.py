@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +21,17 @@ from palaver.models.local import LocalModel
 
 HELLO = "Hello! I am palaver-nano, a model for tests."
 SMILE = "😀 Sure! 👩\u200d🚀🇩🇪 café naïve €"
+GRAMMAR = r'''root ::= "é 😀" mark [0-9] [0-9] [^\U0000003C] "\x3e"
+mark ::= "\u003c"'''
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "n": {"enum": [1, "two"]},
+        "list": {"type": "array", "items": {"type": "boolean"}, "minItems": 1, "maxItems": 3},
+    },
+    "required": ["n", "list"],
+    "additionalProperties": False,
+}
 UNSURE = "some text of no dialogue, with x and y in it"  # many tokens may follow this
 
 
@@ -149,6 +162,31 @@ def test_log_probabilities_of_what_was_said(model):
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("sampling", [{}, {"temperature": 2.0, "seed": 3}], ids=["greedy", "wild"])
+def test_a_grammar_and_a_schema_hold_a_reply(model, sampling):
+    async def run() -> None:
+        said = await reply(model, "Hello", grammar=GRAMMAR, **sampling)
+        assert re.fullmatch(r"é 😀<\d\d[^<]>", text(said))
+        assert said[-1].stop == "end"
+        said = await reply(model, "Hello", json_schema=json.dumps(SCHEMA), **sampling)
+        made = json.loads(text(said))
+        assert made["n"] in (1, "two")
+        assert all(type(one) is bool for one in made["list"])
+        assert ": " not in text(said)  # compact: where blanks are free a weak model writes them
+        assert said[-1].stop == "end"
+        assert text(await reply(model, "Hello")) == HELLO
+
+    asyncio.run(run())
+
+
+def test_a_grammar_or_a_schema_that_can_not_be_followed_is_the_users_error(model):
+    unknown = {"type": "object", "patternProperties": {"(?=a)b": {}}}
+    for given in ({"grammar": "root ::= nothing"}, {"json_schema": json.dumps(unknown)}):
+        with pytest.raises(UserError, match=r"follow the|refused the request"):
+            asyncio.run(reply(model, "Hello", **given))
+    assert text(asyncio.run(reply(model, "Hello"))) == HELLO
+
+
 def test_a_prompt_that_does_not_fit_is_refused_with_the_numbers(model):
     with pytest.raises(UserError, match=r"1500 tokens.*1024"):
         asyncio.run(collect(model.engine, [5] * 1500))
@@ -225,6 +263,9 @@ def test_prompts_side_by_side_are_answered_as_each_alone(model):
         assert [one.text for one in found] == [text(tokens) for tokens in alone]
         assert [one.stop for one in found] == ["end", "length", "end"]
         assert [one.timings.decoded for one in found] == [t[-1].count for t in alone]
+        held = Sampling(max_tokens=50, temperature=0.0, json_schema=json.dumps(SCHEMA))
+        for one in await complete(model.engine, prompts, held):
+            assert json.loads(one.text)["list"]
         stopped = await complete(model.engine, prompts[:2], Sampling(stop=("am", " two")))
         assert [one.text for one in stopped] == [
             "Hello! I ",

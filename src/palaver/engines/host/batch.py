@@ -53,7 +53,7 @@ class _Reply:
         self.index = index
         self.times = Timings(prompt_n=len(request.prompt))
         self.last = list(request.prompt)
-        self._sampler = Sampler(request.chosen)
+        self._sampler = Sampler(request.chosen, request.held)
         self._outlet = Outlet(model.vocabulary.stream(request.prompt), request.stops)
         room = model.file.context - len(request.prompt)
         self._most = room if request.most is None else min(room, request.most)

@@ -21,6 +21,12 @@ Say = Callable[[str], None]
 class Vocabulary(Protocol):
     """The model's tokenizer; `palaver.engines.host.vocabulary` reads a tokenizer.json."""
 
+    file: Path  # that tokenizer.json
+
+    @property
+    def size(self) -> int:
+        """How many ids it has; the model may have more."""
+
     def encode(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
         """Return the ids of `text`.
 

@@ -7,10 +7,13 @@ top-p, min-p, temperature. So a model answers alike on every engine.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+
+if TYPE_CHECKING:
+    from palaver.engines.host.grammar import Held
 
 Array = np.ndarray[Any, np.dtype[Any]]
 _DEFAULTS = {
@@ -50,13 +53,22 @@ def settings(asked: dict[str, Any], model: dict[str, float]) -> Settings:
 class Sampler:
     """Picks tokens for one reply."""
 
-    def __init__(self, chosen: Settings) -> None:
-        """`chosen.seed` None: another reply each time."""
+    def __init__(self, chosen: Settings, held: Held | None = None) -> None:
+        """`chosen.seed` None: another reply each time. `held` is the grammar that it is held to."""
         self._chosen = chosen
+        self._held = held
         self._random = np.random.default_rng(chosen.seed)
 
     def pick(self, logits: Array, last: Sequence[int]) -> int:
         """Return the next token; `last` are the tokens before it. Changes `logits`."""
+        if self._held is None:
+            return self._draw(logits, last)
+        self._held.mask(logits)
+        token = self._draw(logits, last)
+        self._held.take(token)
+        return token
+
+    def _draw(self, logits: Array, last: Sequence[int]) -> int:
         chosen = self._chosen
         for i, by in chosen.bias:
             if 0 <= i < len(logits):

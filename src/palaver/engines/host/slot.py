@@ -13,7 +13,7 @@ from typing import Any
 from msgspec import Struct
 
 from palaver.core.errors import UserError
-from palaver.engines.host import sampling
+from palaver.engines.host import grammar, sampling
 from palaver.engines.host.model import HostedModel
 from palaver.engines.host.text import Outlet, Piece
 
@@ -35,6 +35,7 @@ class Request(Struct, frozen=True):
     most: int | None
     stops: tuple[str, ...]
     chosen: sampling.Settings
+    held: grammar.Held | None = None
 
 
 class Timings(Struct):
@@ -134,7 +135,7 @@ class Slot:
         self, request: Request, logits: Any, times: Timings, emit: Emit, stop: Stop
     ) -> None:
         words = self.model.vocabulary
-        sampler = sampling.Sampler(request.chosen)
+        sampler = sampling.Sampler(request.chosen, request.held)
         outlet = Outlet(words.stream(request.prompt), request.stops)
         count = request.chosen.logprobs
         waiting: list[dict[str, Any]] = []  # log-probabilities of ids that the outlet holds back
@@ -209,12 +210,6 @@ def _emit_stopped(piece: Piece, times: Timings, emit: Emit, chances: list[dict[s
 
 def read_request(body: dict[str, Any], model: HostedModel) -> Request:
     """Read the body of `/completion`; raises UserError for what can't be done here."""
-    for name in ("grammar", "json_schema"):
-        if body.get(name):
-            raise UserError(
-                "this engine can't hold replies to a grammar or schema",
-                fix="use -e llama-cpp for that",
-            )
     prompt = [int(i) for i in body.get("prompt", ())]
     if not prompt:
         raise UserError("the prompt is empty")
@@ -226,4 +221,5 @@ def read_request(body: dict[str, Any], model: HostedModel) -> Request:
         most=None if most < 0 else most,
         stops=tuple(str(stop) for stop in body.get("stop", ())),
         chosen=sampling.settings(body, model.file.sampling),
+        held=grammar.hold(body, model),
     )

@@ -33,6 +33,7 @@ class JsonVocabulary:
         except Exception as error:  # noqa: BLE001  (the library raises bare Exceptions)
             raise UserError(f"{path} can't be used: {error}") from None
         added = self._tokenizer.get_added_tokens_decoder()
+        self.file = path
         texts = {i: token for i, token in added.items() if token.content.strip()}
         self._control = {i: token.content for i, token in texts.items()}
         self.control = frozenset(self._control.values())
