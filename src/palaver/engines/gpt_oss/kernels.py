@@ -67,6 +67,9 @@ def attention(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: in
     """
     n, heads, size = q.shape
     kv_heads, m, _ = keys.shape
+    if n == 1 and q.device.type == "cpu":
+        begin = max(0, m - window) if window else 0
+        return _attend_alone(q, keys[:, begin:], values[:, begin:], sinks)
     rows = max(1, SCORES // (heads * m))
     parts = []
     for start in range(0, n, rows):
@@ -82,10 +85,7 @@ def attention(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: in
 def _attend(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int) -> Tensor:
     """Attend with `q` (K, H / K, n, D) to the keys (K, m, D) of which the last n are its own."""
     kv_heads, group, n, size = q.shape
-    m, dtype = keys.shape[1], q.dtype
-    if n == 1 and q.device.type == "cpu":
-        # So few rows are multiplied faster in float32, the change of type included.
-        q, keys, values = q.float(), keys.float(), values.float()
+    m = keys.shape[1]
     scores = q.reshape(kv_heads, group * n, size) @ keys.mT
     scores = scores.view(kv_heads, group, n, m).float() * size**-0.5
     if n > 1:
@@ -97,8 +97,19 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int)
         scores.masked_fill_(hidden, -math.inf)
     sink = sinks.float().view(kv_heads, group, 1, 1).expand(kv_heads, group, n, 1)
     shares = torch.cat((scores, sink), dim=-1).softmax(-1)[..., :-1].to(values.dtype)
-    seen = shares.reshape(kv_heads, group * n, m) @ values
-    return seen.view(kv_heads, group, n, size).to(dtype)
+    return (shares.reshape(kv_heads, group * n, m) @ values).view(kv_heads, group, n, size)
+
+
+def _attend_alone(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor) -> Tensor:
+    """Attend with one token's `q` (1, H, D) to all of the keys (K, m, D): (1, H * D).
+
+    Products of so few rows are faster in float32, the change of type included.
+    """
+    kv_heads, _, size = keys.shape
+    scores = q.float().reshape(kv_heads, -1, size) @ keys.float().mT
+    sink = sinks.float().view(kv_heads, -1, 1)
+    shares = torch.cat((scores.mul_(size**-0.5), sink), dim=-1).softmax(-1)[..., :-1]
+    return (shares @ values.float()).to(q.dtype).view(1, -1)
 
 
 def swiglu(x: Tensor, alpha: float, limit: float) -> Tensor:

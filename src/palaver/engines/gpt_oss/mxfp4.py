@@ -51,10 +51,12 @@ class Packed:
 
     def kept(self, number: int, dtype: torch.dtype) -> Tensor | None:
         """Return matrix `number` unpacked (rows, columns), or None where there is no room."""
-        blocks, scales = self.blocks[number], self.scales[number]
-        if number not in self._kept and self._room.take(2 * blocks.numel() * dtype.itemsize):
-            self._kept[number] = unpack(blocks, scales, dtype)
-        return self._kept.get(number)
+        found = self._kept.get(number)
+        if found is None:
+            blocks, scales = self.blocks[number], self.scales[number]
+            if self._room.take(2 * blocks.numel() * dtype.itemsize):
+                found = self._kept[number] = unpack(blocks, scales, dtype)
+        return found
 
 
 def linear(x: Tensor, blocks: Tensor, scales: Tensor, bias: Tensor) -> Tensor:

@@ -63,9 +63,7 @@ class Network:
     def __init__(self, config: Config, weights: Weights) -> None:
         self.config = config
         self.weights = weights
-        speeds, scale = frequencies(config.rope, config.head)
-        self._speeds = speeds.to(weights.embedding.device)
-        self._scale = scale
+        self._turns = self._turned(1024)
 
     def forward(self, ids: Sequence[int], cache: Cache) -> Tensor:
         """Run `ids` (at least one) after what `cache` holds, which grows by them.
@@ -84,15 +82,24 @@ class Network:
     def _forward(self, ids: Sequence[int], cache: Cache, start: int, end: int) -> Tensor:
         device = self.weights.embedding.device
         x = F.embedding(torch.tensor(list(ids), device=device), self.weights.embedding)
-        angles = torch.arange(start, end, device=device)[:, None] * self._speeds
-        cosine, sine = angles.cos() * self._scale, angles.sin() * self._scale
-        turn = torch.cat((cosine, cosine), -1)[:, None], torch.cat((-sine, sine), -1)[:, None]
+        if end > len(self._turns[0]):
+            self._turns = self._turned(max(end, min(2 * end, self.config.context)))
+        turn = self._turns[0][start:end], self._turns[1][start:end]
         for number, layer in enumerate(self.weights.layers):
             x = x + self._attend(x, number, layer, turn, cache)
             x = x + self._think(x, layer)
         cache.length = end
         last = kernels.norm(x[-1:], self.weights.norm, self.config.epsilon)
         return kernels.product(last, self.weights.unembedding)[0].float()
+
+    def _turned(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return the cosines and sines of the first positions (count, 1, D), for `rotate`."""
+        speeds, scale = frequencies(self.config.rope, self.config.head)
+        angles = torch.arange(count)[:, None] * speeds
+        cosine, sine = angles.cos() * scale, angles.sin() * scale
+        both = torch.cat((cosine, cosine), -1)[:, None], torch.cat((-sine, sine), -1)[:, None]
+        device = self.weights.embedding.device
+        return both[0].to(device), both[1].to(device)
 
     def _attend(
         self, x: Tensor, number: int, of: Layer, turn: tuple[Tensor, Tensor], cache: Cache
@@ -101,8 +108,9 @@ class Network:
         c = self.config
         seen = kernels.norm(x, of.attention_norm, c.epsilon)
         heads = kernels.product(seen, of.qkv, of.qkv_bias).view(len(x), -1, c.head)
-        q, k, v = heads.split((c.heads, c.kv_heads, c.kv_heads), dim=1)
-        q, k = kernels.rotate(q, *turn), kernels.rotate(k, *turn)
+        turned = kernels.rotate(heads[:, : -c.kv_heads], *turn)
+        q, k = turned.split((c.heads, c.kv_heads), dim=1)
+        v = heads[:, -c.kv_heads :]
         keys, values = cache.put(number, k, v)
         mixed = kernels.attention(q, keys, values, of.sinks, c.windows[number])
         return kernels.product(mixed, of.out, of.out_bias)
