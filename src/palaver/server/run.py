@@ -75,7 +75,8 @@ def listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=512)
     except OSError as error:
         raise UserError(
-            f"can't listen on {host}:{port}: {error.strerror}", fix="take another --port"
+            f"can't listen on {host}:{port}: {str(error.strerror).partition(' (')[0]}",
+            fix="take another --port",
         ) from None
 
 
@@ -114,7 +115,7 @@ async def serve(
         service.state = "draining"
         server.should_exit = True
         loop.call_later(drain, service.cut_off)
-        say(f"palaver ends; answers under way have {drain:g} seconds")
+        say(f"palaver ends; answers under way have {drain:g} seconds, or until Ctrl-C again")
 
     async def load() -> None:
         try:

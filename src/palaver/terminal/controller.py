@@ -187,7 +187,7 @@ class Controller:
         expected = self.forecast.expected()
         self.forecast.forget()
         if self.model is None:
-            expected = LOADING
+            expected = self.loading.first
         elif not self.upkeep.works(self.model):
             expected = STARTING
         self.screen.begin(expected)

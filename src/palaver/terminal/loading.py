@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from palaver.terminal.controller import Controller
 
 LOADING = "loading the model"
+ASKING = "waiting for the server"
 
 
 class Loading:
@@ -39,11 +40,16 @@ class Loading:
         failed = self._task is not None and self._task.done()
         return "no model: /model NAME loads one" if failed else self._progress
 
+    @property
+    def first(self) -> str:
+        """What is waited for where nothing more is known."""
+        return LOADING if runs_here(self._chat.settings) else ASKING
+
     def begin(self, starting: Awaitable[Child | None] | None = None) -> None:
         """Begin to load what the settings name; `starting` is its process, if there is one."""
         chat = self._chat
         self.model = None
-        self._progress = LOADING
+        self._progress = self.first
         model = assemble.open_model(
             chat.settings,
             started=chat.conversation.began,

@@ -22,6 +22,7 @@ from palaver.core.events import (
 from palaver.core.messages import ToolCall
 from palaver.terminal.answer import DIM, FoldedView, MarkdownView
 from palaver.terminal.escape import visible
+from palaver.terminal.fold import folded
 from palaver.terminal.rawview import RawView
 from palaver.terminal.toolview import output_rows, result_rows
 from palaver.terminal.words import again_in, rate, seconds
@@ -148,7 +149,8 @@ class AnswerView:
             return self._tail
         waited = time.monotonic() - self._began
         what = self._progress(*self._read) if self._read else self._waiting
-        return (f"{what} ... {waited:.0f} s" if waited >= 1 else f"{what} ...",)
+        text = f"{what} ... {waited:.0f} s" if waited >= 1 else f"{what} ..."
+        return tuple(folded(text, max(2, self._columns() - 1)).split("\n"))
 
     def toggle_reasoning(self) -> list[str]:
         """Show or fold reasoning from now on; return rows of reasoning that were folded till now.
