@@ -50,6 +50,21 @@ def test_a_name_that_is_near_to_none_is_answered_with_all(typed):
     assert caught.value.fix.startswith("there are chat-endpoint, completions, gpt-oss, llama-cpp")
 
 
+def test_what_the_guide_says_of_engines_is_what_they_say():
+    guide = (Path(__file__).parents[2] / "docs" / "engines.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in guide.splitlines() if line.startswith("| `")]
+    assert {row[0].strip("`") for row in rows} == {kind.name for kind in kinds() if kind.program}
+    for name, _, ids, states, adapters, grammars, batches in rows:
+        can = find(name.strip("`")).can
+        assert "log-probabilities" in can
+        assert (ids == "yes") == ("exact ids" in can)
+        assert states.startswith("yes") == ("saved states" in can), name
+        assert (adapters == "no") == ("LoRA" not in can), name
+        assert grammars.startswith("yes") == ("grammars" in can), name
+        assert ("calls too" in grammars) == ("held calls" in can), name
+        assert (batches == "side by side") == ("batches" in can), name
+
+
 @pytest.mark.parametrize("odd", ["", "..", "os", "kinds/transformers", "palaver.engines"])
 def test_no_other_module_is_an_engine(odd):
     with pytest.raises(UserError, match="no engine"):

@@ -22,6 +22,8 @@ def _engines() -> None:
     width = max(len(name) for name in (*places, *(kind.name for kind in found)))
     for kind in found:
         click.echo(f"{kind.name:<{width}}  {kind.about}")
+        if kind.can:
+            click.echo(f"{'':<{width}}  {', '.join(kind.can)}")
         if reason := kind.hindered():
             click.echo(f"{'':<{width}}  not available on this hardware: {reason}")
         elif kind.missing:

@@ -15,6 +15,17 @@ from palaver.core.errors import UserError
 
 _KINDS = "palaver.engines.kinds"
 
+Can = Literal[
+    "exact ids",
+    "log-probabilities",
+    "saved states",
+    "LoRA",
+    "grammars",  # and JSON Schemas, for whole replies
+    "held calls",  # to a grammar, from the token on that begins one
+    "batches",  # several prompts at a time
+    "tensor parallel",
+]
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -36,10 +47,10 @@ class Kind:
     `opener` is the module with `open_model` (see `palaver.engines.host.model`). `suits` says how
     well it runs a model, 0: not at all; the best one that is installed is taken. `needs` are
     modules, `extra` is the extra of palaver that brings them. `hindered` says why this machine
-    can't run it. `retunes`: a new process is worth another number of threads. `batches`: it can
-    have several slots; `grammars`: hold calls to a grammar. `by_name`: it is only taken where
-    it is asked for. `attached`: the engine that takes its place where it runs already, and an
-    endpoint is named.
+    can't run it. `can` is what it can do; it refuses the rest by name. `retunes`: a new process
+    is worth another number of threads. `slots`: it can have several. `by_name`: it is only taken
+    where it is asked for. `attached`: the engine that takes its place where it runs already, and
+    an endpoint is named.
     """
 
     name: str
@@ -50,11 +61,16 @@ class Kind:
     needs: tuple[str, ...] = ()
     extra: str = ""
     hindered: Callable[[], str | None] = _nothing
+    can: tuple[Can, ...] = ()
     retunes: bool = False
-    batches: bool = False
+    slots: bool = False
     by_name: bool = False
     attached: str = ""
-    grammars: bool = False
+
+    @property
+    def grammars(self) -> bool:
+        """Whether it can hold calls to a grammar."""
+        return "held calls" in self.can
 
     @property
     def missing(self) -> tuple[str, ...]:

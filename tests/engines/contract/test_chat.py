@@ -15,10 +15,11 @@ from palaver.core.errors import EngineError, UserError
 from palaver.core.events import Event, TextDelta
 from palaver.core.generation import Sampling
 from palaver.core.messages import user
+from palaver.engines.registry import find
 from palaver.models.local import LocalModel
 from palaver.models.prompt import all_ids
 
-from .conftest import ENGINES, owned
+from .conftest import ATTACHED, ENGINES, owned
 
 GREEDY = {"temperature": 0.0, "max_tokens": 200}
 PLAIN = (
@@ -114,6 +115,20 @@ def test_what_is_said_after_reuse_is_what_a_fresh_reading_says(model):
 
 def chances(tokens: list) -> list[float]:
     return [entry["logprob"] for token in tokens for entry in token.logprobs]
+
+
+def test_what_an_engine_says_it_can_do_is_tested_here(model):
+    kind = find("completions" if model.engine.info.name == ATTACHED else model.engine.info.name)
+    assert {"exact ids", "log-probabilities", "grammars"} <= set(kind.can)
+
+    async def saves() -> bool:
+        await said(Talk(model), "Hello")
+        try:
+            return bool(await model.engine.save(model.cache.states.scratch()))
+        except EngineError:
+            return False
+
+    assert asyncio.run(saves()) == ("saved states" in kind.can)
 
 
 @owned

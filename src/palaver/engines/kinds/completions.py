@@ -8,4 +8,5 @@ ENGINE = Kind(
     program=(),
     suits=lambda _weights: 0,
     needs=("httpx2",),
+    can=("exact ids", "log-probabilities", "grammars"),
 )

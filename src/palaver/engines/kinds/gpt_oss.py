@@ -15,4 +15,5 @@ ENGINE = Kind(
     suits=_suits,
     needs=("torch", "safetensors", "tokenizers", "numpy"),
     extra="gpt-oss",
+    can=("exact ids", "log-probabilities", "saved states", "grammars"),
 )

@@ -14,6 +14,14 @@ ENGINE = Kind(
     suits=_suits,
     attached="completions",
     retunes=True,
-    batches=True,
-    grammars=True,
+    can=(
+        "exact ids",
+        "log-probabilities",
+        "saved states",
+        "LoRA",
+        "grammars",
+        "held calls",
+        "batches",
+    ),
+    slots=True,
 )

@@ -27,6 +27,7 @@ ENGINE = Kind(
     suits=_suits,
     needs=("mlx", "mlx_lm", "safetensors", "tokenizers", "numpy"),
     extra="mlx",
+    can=("exact ids", "log-probabilities", "saved states", "LoRA", "grammars"),
     hindered=_hindered,
     by_name=not _apple(),
 )

@@ -15,4 +15,13 @@ ENGINE = Kind(
     suits=_suits,
     needs=("torch", "transformers", "accelerate", "safetensors", "tokenizers", "numpy"),
     extra="torch",
+    can=(
+        "exact ids",
+        "log-probabilities",
+        "saved states",
+        "LoRA",
+        "grammars",
+        "batches",
+        "tensor parallel",
+    ),
 )

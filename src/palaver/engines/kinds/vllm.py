@@ -16,4 +16,5 @@ ENGINE = Kind(
     attached="completions",
     needs=("httpx2", "tokenizers"),
     extra="vllm",
+    can=("exact ids", "log-probabilities", "LoRA", "grammars", "tensor parallel"),
 )
