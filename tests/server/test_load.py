@@ -172,9 +172,8 @@ def test_a_model_that_does_not_load_ends_the_server(tmp_path):
 def test_limits_of_the_owner(tmp_path):
     limits = ("--timeout", "1", "--max-context", "2", "--context", "4096", "--max-tokens", "4000")
     with serving(tmp_path, *limits, "--slots", "1", model=tiny()) as made:
-        choice = short(made, **NOISE)["choices"][0]
-        assert choice["finish_reason"] == "length"
-        assert choice["text"]
+        # A busy machine may say nothing in a second: the answer is ended all the same.
+        assert short(made, **NOISE)["choices"][0]["finish_reason"] == "length"
         count = {}
         for turns in (1, 2, 9):
             talk = [{"role": "system", "content": "Be brief."}]

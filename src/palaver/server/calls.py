@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from palaver.core.events import CallDelta, CallParsed, ParserEvent, TextDelta
+from palaver.core.events import CallDelta, CallParsed, MessageDone, ParserEvent, TextDelta
 from palaver.core.format import Format
 from palaver.core.messages import Message, Part, ToolCall
 from palaver.core.tool import ToolSpec
@@ -103,6 +103,14 @@ def opener(fmt: Format, messages: Sequence[Message], tools: Sequence[ToolSpec]) 
     whole = fmt.render([*messages, call], tools, reply=False).text
     begun, named, _ = whole.partition(f'{{"name": "{_NAME}"')
     return begun[len(prompt) :] if named and begun.startswith(prompt) else ""
+
+
+def first(done: MessageDone) -> MessageDone:
+    """Return an answer up to its first call, after which it was ended."""
+    parts = done.message.parts
+    at = next(i for i, part in enumerate(parts) if isinstance(part, ToolCall))
+    message = msgspec.structs.replace(done.message, parts=parts[: at + 1], stop="end")
+    return msgspec.structs.replace(done, message=message)
 
 
 class ForcedCall:

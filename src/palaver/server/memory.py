@@ -83,6 +83,11 @@ class Memory:
         self._ids = 0
         self._count = itertools.count(1)
 
+    @property
+    def captures(self) -> bool:
+        """Whether conversations are kept on disk."""
+        return self._shelf is not None
+
     def recall(self, client: str, rows: Sequence[Row], *, same: bool = False) -> list[Row]:
         """Return the rows of a request: up to our newest answer in it, those that are known.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Sequence
 
@@ -39,7 +40,6 @@ class ResponseLog:
         It is kept if there is a `drawer`.
         """
         self.id = new_id("resp")
-        self.begun = not drawer
         self._service = service
         self._drawer = drawer
         self._client = client
@@ -48,6 +48,7 @@ class ResponseLog:
         self._said = [Row(-i, 0, None, 0.0, message) for i, message in enumerate(new, 1)]
         self.made: list[Row] = []  # since the answer began
         self._at: Row | None = None  # the newest that was stored
+        self._beginning = asyncio.Lock()
         self._places = {row.id: row.id for row in before}  # where rows stand in the store
         self._seen: list[Row] = []  # by the model
 
@@ -77,8 +78,7 @@ class ResponseLog:
         number = -len(self._said) - len(self.made) - 1
         row = Row(number, 0, None, time.time(), entry, generation)
         if self._drawer:
-            if not self.begun:
-                await self.begin()
+            await self.begin()
             assert self._at
             self._at = await self._drawer.append(self._at, entry, self._as_stored(generation))
             self._places[number] = self._at.id
@@ -96,8 +96,9 @@ class ResponseLog:
 
         Raises ApiError.
         """
-        self.begun = True
-        if self._drawer:
+        async with self._beginning:  # an answer may end while what was said is written
+            if self._drawer is None or self._at:
+                return
             try:
                 made = await self._drawer.begin(self._client, self._before, self._new)
             except PalaverError as error:

@@ -241,8 +241,7 @@ class Answer:
         answer = self._service.answer(self._client, self._wanted, ids, keep)
         async with aclosing(answer) as events:
             async for event in events:
-                if not log.begun:
-                    await log.begin()
+                await log.begin()
                 if isinstance(event, MessageDone) and not self._stored:
                     await log.keep(event)
                 yield event

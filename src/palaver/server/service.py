@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime
+import functools
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import Literal
 
@@ -17,7 +18,7 @@ from palaver.core.events import CallDelta, CallParsed, Event, MessageDone, TextD
 from palaver.core.format import Format, Parser, Rendered
 from palaver.core.generation import Generation, Sampling, Timings
 from palaver.core.log import Row
-from palaver.core.messages import Message, ToolCall
+from palaver.core.messages import Message
 from palaver.core.tool import ToolSpec
 from palaver.engines.child.engine import ChildEngine
 from palaver.models.local import LocalModel
@@ -27,11 +28,11 @@ from palaver.server.calls import CallIds
 from palaver.server.drawer import Drawer
 from palaver.server.errors import ApiError, as_api_error
 from palaver.server.lanes import Lane, Lanes
+from palaver.server.leaving import Keep, Leaving, kept
 from palaver.server.memory import Memory
 from palaver.server.metrics import Metrics
 
 State = Literal["loading", "ready", "draining"]
-Keep = Callable[[MessageDone], Awaitable[None]]
 MakeFormat = Callable[[datetime.date, str | None], Format]
 _LONGEST_TOKEN = 128  # characters, on average: seen before anything is rendered
 _FORMATS = 8  # kept at a time: one for each day and effort that is asked for
@@ -52,7 +53,7 @@ class Wanted(Struct, frozen=True):
     """What a model is to do: answer `rows`, knowing `tools`.
 
     `forced`: with a call of one of them. `one_call`: with no more than one. `effort` is how long
-    it is to think, if that was said.
+    it is to think, if that was said. `leaving` is there where what came is kept in any case.
     """
 
     rows: Sequence[Row]
@@ -61,6 +62,7 @@ class Wanted(Struct, frozen=True):
     forced: tuple[ToolSpec, ...] = ()
     one_call: bool = False
     effort: str | None = None
+    leaving: Leaving | None = None
 
 
 class Served(Struct, frozen=True):
@@ -234,6 +236,7 @@ class Service:
             aclosing(self._run(lane, models, prompt, sampling, parser)) as events,
         ):
             async for event in events:
+                self._check_end(event)
                 yield event
 
     async def answer(
@@ -241,19 +244,16 @@ class Service:
     ) -> AsyncGenerator[Event]:
         """Answer a log, once it is the client's turn, and `keep` that. Raises ApiError.
 
-        `ids` gives the calls their ids.
+        `ids` gives the calls their ids. What goes to the disk goes there also where the answer
+        is cut off, by the client or the server's end.
         """
-        async with aclosing(self._answer(client, wanted)) as events:
+        leaving = Leaving() if keep or self.memory.captures else None
+        wanted = msgspec.structs.replace(wanted, leaving=leaving)
+        keep = keep or functools.partial(self.memory.keep, client, wanted.rows)
+        answer = kept(self._answer(client, wanted), ids, keep)
+        async with aclosing(leaving.follow(answer) if leaving else answer) as events:
             async for event in events:
-                if isinstance(event, MessageDone):
-                    event = msgspec.structs.replace(event, message=ids.named(event.message))
-                    try:
-                        if keep:
-                            await keep(event)
-                        else:
-                            await self.memory.keep(client, wanted.rows, event)
-                    except PalaverError as error:
-                        raise as_api_error(error) from error
+                self._check_end(event)
                 yield event
 
     async def _answer(self, client: str, wanted: Wanted) -> AsyncGenerator[Event]:
@@ -301,7 +301,7 @@ class Service:
                 if not called and isinstance(event, TextDelta | MessageDone):
                     break
                 yield event
-        if not called:
+        if not called and not (wanted.leaving and wanted.leaving.left):
             answer = self._run(lane, models, prompt, sampling, None, wanted)
             async with aclosing(answer) as events:
                 async for event in events:
@@ -319,16 +319,19 @@ class Service:
         """Answer a prompt in a lane. Raises ApiError."""
         model = models[lane.number]
         tools, one_call = (wanted.tools, wanted.one_call) if wanted else ((), False)
+        leaving = wanted.leaving if wanted else None
         enough = False
         await self.alive()
         over = asyncio.get_running_loop().call_later(self.limits.seconds, model.cancel)
         self._answering.add(model)
+        if leaving:
+            leaving.model = model
         try:
             async with aclosing(model.answer(prompt, tools, sampling, parser=parser)) as events:
                 async for event in events:
                     if isinstance(event, MessageDone):
                         self.metrics.answered(event)
-                        yield _one_call(event) if enough else self._ended(event)
+                        yield calls.first(event) if enough else self._ended(event, leaving)
                     elif not enough:
                         yield event
                     if isinstance(event, CallParsed) and one_call:
@@ -340,15 +343,22 @@ class Service:
         finally:
             over.cancel()
             self._answering.discard(model)
+            if leaving:
+                leaving.model = None
 
-    def _ended(self, done: MessageDone) -> MessageDone:
-        """Say why an answer was ended from here: by the time it may take, or with the server."""
-        if done.message.stop != "cancelled":
+    def _ended(self, done: MessageDone, leaving: Leaving | None) -> MessageDone:
+        """Say of an answer that was ended from here whether it was the time that it may take."""
+        left = leaving is not None and leaving.left
+        if done.message.stop != "cancelled" or left or self.state == "draining":
             return done
-        if self.state == "draining":
-            raise _ending()
         message = msgspec.structs.replace(done.message, stop="length")
         return msgspec.structs.replace(done, message=message)
+
+    def _check_end(self, event: Event) -> None:
+        """Raise ApiError where an answer was ended with the server."""
+        cut = isinstance(event, MessageDone) and event.message.stop == "cancelled"
+        if cut and self.state == "draining":
+            raise _ending()
 
     def check_room(self, tokens: int, param: str) -> None:
         """Raise ApiError where a prompt leaves no room for an answer."""
@@ -379,11 +389,3 @@ class Service:
 
 def _ending() -> ApiError:
     return ApiError("the server is ending", status=503, code="draining", retry_after=5)
-
-
-def _one_call(done: MessageDone) -> MessageDone:
-    """Return an answer up to its first call, after which it was ended."""
-    parts = done.message.parts
-    first = next(i for i, part in enumerate(parts) if isinstance(part, ToolCall))
-    message = msgspec.structs.replace(done.message, parts=parts[: first + 1], stop="end")
-    return msgspec.structs.replace(done, message=message)
