@@ -27,7 +27,6 @@ from palaver.core.generation import Sampling, Timings
 from palaver.core.log import Row
 from palaver.core.messages import Message, Text
 from palaver.engines.child.batch import Completion, complete
-from palaver.engines.child.engine import ChildEngine
 from palaver.launch import start
 from palaver.loop import Loop
 from palaver.models.local import LocalModel
@@ -98,14 +97,13 @@ class TextModel:
     def metrics(self) -> Metrics:
         """What the last call cost."""
         times = self._timings
-        engine = self._model.engine
         return Metrics(
             prompt_tokens=sum(t.prefilled for t in times),
             reused=sum(t.reused for t in times),
             generated_tokens=sum(t.decoded for t in times),
             prefill_seconds=0.0 if self._batch else sum(t.prefill_seconds for t in times),
             decode_seconds=self._batch or sum(t.decode_seconds for t in times),
-            peak_memory=engine.peak_memory() if isinstance(engine, ChildEngine) else None,
+            peak_memory=self._model.engine.peak_memory(),
         )
 
     # -- generating ----------------------------------------------------------------------

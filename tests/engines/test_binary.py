@@ -36,6 +36,12 @@ def noted(folder: Path) -> tuple[int, str]:
     return int(number), line
 
 
+def own_peak(process: int) -> int:
+    """Return the bytes that a process held at most."""
+    status = Path(f"/proc/{process}/status").read_text()
+    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+
 def test_a_conversation_over_a_binary_is_one_like_any_other(tmp_path):
     async def run() -> None:
         path = server(tmp_path)
@@ -44,6 +50,7 @@ def test_a_conversation_over_a_binary_is_one_like_any_other(tmp_path):
             assert model.engine.file.port == 0
             talk = Talk(model, head=LONG)
             await talk.ask(LONG)
+            assert model.engine.peak_memory() > own_peak(noted(tmp_path)[0]) + 5_000_000
             await talk.ask("next", grammar='root ::= "é 😀"')
             assert talk.last.exact
             assert talk.last.timings.reused == talk.cost.reused

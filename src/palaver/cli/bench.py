@@ -71,7 +71,6 @@ async def _measure(settings: Settings, prompt: int, tokens: int) -> tuple[str, .
     import time
 
     from palaver import assemble
-    from palaver.engines.child.engine import ChildEngine
 
     began = time.perf_counter()
     model = await assemble.open_local(settings, started=time.time(), keep_states=False)
@@ -82,7 +81,7 @@ async def _measure(settings: Settings, prompt: int, tokens: int) -> tuple[str, .
         await _run(engine, ids[-2:], 1)  # what is done once is done now
         said, first = await _run(engine, ids[:prompt], tokens)
         _, then = await _run(engine, [*said, *ids[prompt:]], 1)
-        peak = engine.peak_memory() if isinstance(engine, ChildEngine) else None
+        peak = engine.peak_memory()
     finally:
         await model.close()
     return (

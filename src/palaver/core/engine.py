@@ -107,6 +107,9 @@ class Engine(Protocol):
     async def restart(self, threads: int | None = None) -> None:
         """Start the process anew, with an empty cache; `threads` None measures again."""
 
+    def peak_memory(self) -> int | None:
+        """Return the most bytes that its processes held so far; None where nobody says."""
+
     async def better_threads(self) -> int | None:
         """Return the number of threads that would be faster now, None if none would."""
 

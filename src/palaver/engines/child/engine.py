@@ -16,7 +16,7 @@ import msgspec
 from palaver.core.engine import EngineInfo, Token, Tokenizer
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling
-from palaver.engines.child import native
+from palaver.engines.child import memory, native
 from palaver.engines.child.options import ModelFile, Options
 from palaver.engines.child.process import Child, Progress
 from palaver.engines.child.threads import allowed, free_cores
@@ -209,8 +209,8 @@ class ChildEngine:
             raise await self._broken(None)
 
     def peak_memory(self) -> int | None:
-        """Return the most bytes that the process held so far; None where nobody says."""
-        return self._child.peak_memory()
+        """See `palaver.core.engine.Engine.peak_memory`."""
+        return memory.peak(self._child.process.pid)
 
     @property
     def hosted(self) -> bool:

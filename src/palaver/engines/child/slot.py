@@ -44,6 +44,10 @@ class Slot:
         """See `ChildEngine.prefill`."""
         return self._engine.prefill(prompt, self._number)
 
+    def peak_memory(self) -> int | None:
+        """See `ChildEngine.peak_memory`."""
+        return self._engine.peak_memory()
+
     async def save(self, path: Path) -> int:
         """See `ChildEngine.save`."""
         return await self._engine.save(path, self._number)

@@ -64,6 +64,10 @@ class Attached:
         """Know nothing of threads."""
         return None
 
+    def peak_memory(self) -> int | None:
+        """Know nothing of a server's memory."""
+        return None
+
     async def close(self) -> None:
         """Close the connections."""
         await self._server.close()

@@ -12,6 +12,7 @@ from msgspec import structs
 from palaver.core.engine import Token
 from palaver.core.errors import EngineError
 from palaver.core.generation import Sampling
+from palaver.engines.child import memory
 from palaver.engines.child.options import ModelFile
 from palaver.engines.child.process import Child, Progress
 from palaver.engines.child.tokenizer import Call
@@ -74,6 +75,10 @@ class Vllm(Completions):
                     raise self._died() from None
                 await asyncio.sleep(0.05)
             raise
+
+    def peak_memory(self) -> int | None:
+        """See `palaver.core.engine.Engine.peak_memory`."""
+        return memory.peak(self._child.process.pid)
 
     def _died(self) -> EngineError:
         return EngineError(f"vllm ended ({self._child.ending()})", died=True)
