@@ -131,6 +131,11 @@ def test_notes_name_what_an_eye_may_miss(text, said):
     assert any(said in note for note in notes), notes
 
 
+def test_the_end_of_the_last_line_begins_no_line():
+    notes = question(call("shell", command="x"), STATE, "one\ntwo\n", ASK).notes
+    assert notes == ("2 lines, 8 characters",)
+
+
 @pytest.mark.parametrize("text", ["make für", "echo 'привет мир'", "ls 東京", "echo é"])
 def test_ordinary_writing_gives_no_notes(text):
     assert question(call("shell", command=text), STATE, text, ASK).notes == ()

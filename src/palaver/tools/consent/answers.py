@@ -30,7 +30,7 @@ def question(call: ToolCall, state: State, preview: str, verdict: Verdict) -> Pr
 
 
 def _size(text: str) -> list[str]:
-    lines = text.count("\n") + 1
+    lines = text.removesuffix("\n").count("\n") + 1
     said = f"{lines:,} lines" if lines > 1 else "1 line"
     notes = [f"{said}, {len(text):,} characters"] if lines > 1 or len(text) > 200 else []
     if gap := re.search(rf"[^\S\n]{{{_LONG},}}(?=\S)|\n{{{_LONG},}}(?=.)", text):
