@@ -78,7 +78,8 @@ def test_a_model_of_the_file_stays_at_home():
 def test_local_servers_go_by_their_names(name):
     found = settings.load(engine=name)
     assert found.endpoint == backends.LOCAL[name]
-    assert speaks_chat(found)
+    assert speaks_chat(found) == (name != "local-llama-server")
+    assert not runs_here(found)
 
 
 def test_a_server_that_runs_is_attached():

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.support.endpoint import KEY, llama_cpp
 from tests.support.gguf import make_tiny
 from tests.support.talk import Talk, loaded
 from tests.support.terminal import PALAVER, PATIENCE, environment
@@ -79,3 +80,18 @@ def test_where_a_setting_comes_from_is_said(tmp_path):
     assert "temperature = unset (0.61, the model's own)" in done.stdout
     assert "top_p = 0.9\n" in done.stdout
     assert "min_p = unset\n" in done.stdout
+    assert "seed = unset\n" in done.stdout
+
+
+def test_what_a_server_decides_is_said(tmp_path):
+    env = environment(tmp_path / "home", PALAVER_ENDPOINT_KEY=KEY)
+    env.pop("PALAVER_TEMPERATURE")
+    with llama_cpp(tmp_path) as real:
+        done = subprocess.run(
+            [*PALAVER, "-e", "llama-server", "--endpoint", real.url, "--plain"],
+            input="/model\n/set\n", env=env, capture_output=True, text=True, timeout=PATIENCE,
+            check=True,
+        )  # fmt: skip
+    assert "palaver-tiny on llama-server, 2048 tokens" in done.stdout
+    assert "temperature = unset (the server's choice)" in done.stdout
+    assert "seed = unset\n" in done.stdout

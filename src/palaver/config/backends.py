@@ -21,6 +21,7 @@ LOCAL = {
     "local-vllm": "http://127.0.0.1:8000/v1",
 }
 ENDPOINT = "chat-endpoint"
+_EXACT = {"local-llama-server": "llama-server"}  # says all that is needed to be asked in tokens
 
 Values = Mapping[str, Any]
 
@@ -50,7 +51,7 @@ def apply(file: Values, named: Mapping[str, Values], given: Values) -> dict[str,
     name = given.get("engine", file.get("engine"))
     backend: Values = named.get(name, {}) if name else {}
     if name in LOCAL and name not in named:
-        backend = {"endpoint": LOCAL[name]}
+        backend = {"endpoint": LOCAL[name], "engine": _EXACT.get(name, ENDPOINT)}
     if not backend:
         if "endpoint" in given and "endpoint" not in file:
             file = {key: value for key, value in file.items() if key != "model"}

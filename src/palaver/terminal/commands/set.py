@@ -12,6 +12,7 @@ from palaver.terminal.controller import Controller
 from palaver.terminal.escape import visible
 
 _CHANGEABLE = (*SAMPLING, "reasoning_effort", "status")
+_DRAWN = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty")  # a model may ask for these
 
 
 async def run(chat: Controller, argument: str) -> None:
@@ -45,7 +46,7 @@ def _shown(chat: Controller, name: str) -> str:
     value = getattr(chat.settings, name)
     if value is not None and value != []:
         return str(value)
-    if chat.model is None:
+    if chat.model is None or name not in _DRAWN:
         return "unset"
     own = chat.model.info.sampling
     if own is None:
