@@ -8,7 +8,7 @@ import time
 
 import pytest
 from tests.support.bench import Bench, Paper
-from tests.support.endpoint import LOOK, QUICK, collect, opened, rows
+from tests.support.endpoint import FINE, LOOK, QUICK, ask, collect, opened, rows
 from tests.support.recordings import BEGIN, STOP, TOOLS, call, events, said
 from tests.support.replay import (
     answer,
@@ -27,24 +27,6 @@ from palaver.core.messages import Message, Text, user
 from palaver.core.tool import ToolSpec
 from palaver.models.chat_endpoint.patience import Patience
 from palaver.remote.errors import RefusedError, UnreachableError, retry_after
-
-FINE = stream(events(BEGIN, said("fine"), STOP))
-
-
-def in_loop(work):
-    return asyncio.run(work())
-
-
-def ask(*acts, models=None, path=None, key="", idle=20.0, **given):
-    """Ask once; return the events, the error, and what the server was asked."""
-
-    async def work():
-        async with replaying(*acts, models=models) as told:
-            async with opened(told.url, key=key, idle=idle, **given) as model:
-                found, error = await collect(model, path or rows("hi"))
-            return found, error, told
-
-    return asyncio.run(work())
 
 
 @pytest.mark.parametrize(
@@ -147,7 +129,7 @@ def test_waiting_is_counted_down_and_can_be_ended():
             assert done.message == Message("assistant", (), "cancelled")
             assert len(told.chats) == 1
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_cancel_keeps_what_came():
@@ -167,7 +149,7 @@ def test_cancel_keeps_what_came():
             assert found[-1].message == Message("assistant", (Text("one two"),), "cancelled")
             assert found[-1].generation.timings.guessed
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_closing_the_iterator_hangs_up():
@@ -197,7 +179,7 @@ def test_closing_the_iterator_hangs_up():
             async with asyncio.timeout(10):
                 await gone.wait()
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_a_server_that_falls_silent_is_not_waited_for_for_ever():
@@ -254,7 +236,7 @@ def test_a_request_is_written_as_the_server_wants_it(words, gone, new):
             assert new is None or later.json[new] == 5
         assert len(told.chats) == 3
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_a_tool_runs_once_though_the_request_behind_it_is_sent_again():
@@ -272,7 +254,7 @@ def test_a_tool_runs_once_though_the_request_behind_it_is_sent_again():
             "role": "tool", "tool_call_id": "a", "content": "did 1",
         }  # fmt: skip
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_a_cut_off_call_does_not_run():
@@ -286,7 +268,7 @@ def test_a_cut_off_call_does_not_run():
         assert not bench.look.ran
         assert bench.log.entries(Message)[-1].calls[0].error == "cut off"
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_tools_are_sent_by_names_that_endpoints_take():
@@ -303,4 +285,4 @@ def test_tools_are_sent_by_names_that_endpoints_take():
             sent = told.chats[1].json["messages"][1]["tool_calls"][0]["function"]
             assert sent == {"name": "browser__search", "arguments": "{}"}
 
-    in_loop(work)
+    asyncio.run(work())

@@ -5,36 +5,16 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from tests.support.endpoint import collect, opened, rows
-from tests.support.recordings import BEGIN, STOP, events, said
+from tests.support.endpoint import FINE, ask, collect, opened, rows
 from tests.support.replay import (
     answer,
     listing,
     replaying,
-    stream,
 )
 
 from palaver.core.errors import EngineError, UserError
 from palaver.remote.errors import UnreachableError
 from palaver.remote.server import Server
-
-FINE = stream(events(BEGIN, said("fine"), STOP))
-
-
-def in_loop(work):
-    return asyncio.run(work())
-
-
-def ask(*acts, models=None, path=None, key="", idle=20.0, **given):
-    """Ask once; return the events, the error, and what the server was asked."""
-
-    async def work():
-        async with replaying(*acts, models=models) as told:
-            async with opened(told.url, key=key, idle=idle, **given) as model:
-                found, error = await collect(model, path or rows("hi"))
-            return found, error, told
-
-    return asyncio.run(work())
 
 
 def test_a_redirect_is_not_followed_and_the_key_stays_here():
@@ -51,7 +31,7 @@ def test_a_redirect_is_not_followed_and_the_key_stays_here():
             assert "token=abc" not in str(error)
             assert not other.asked
 
-    in_loop(work)
+    asyncio.run(work())
 
 
 def test_a_key_that_the_server_repeats_is_hidden():
@@ -82,7 +62,7 @@ def test_an_environment_that_cannot_be_used_is_told(monkeypatch, name):
         await Server("https://nowhere.invalid/v1").get("/models", limit=10)
 
     with pytest.raises(UserError, match=f"environment.*\n.*{name}"):
-        in_loop(work)
+        asyncio.run(work())
 
 
 def test_a_key_with_blanks_is_refused_without_being_shown():
@@ -106,7 +86,7 @@ def test_nobody_there_says_what_was_tried():
             raise AssertionError
 
     with pytest.raises(UnreachableError) as caught:
-        in_loop(work)
+        asyncio.run(work())
     assert "/v1/models: Connection refused" in str(caught.value)
     assert "is the server running?" in str(caught.value)
 
@@ -127,7 +107,7 @@ def test_a_server_that_is_none_is_told(models, words):
             raise AssertionError
 
     with pytest.raises((UserError, EngineError), match=words.replace("?", r"\?")):
-        in_loop(work)
+        asyncio.run(work())
 
 
 def test_a_server_without_a_list_is_taken_at_the_users_word():

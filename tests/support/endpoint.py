@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.recordings import BEGIN, STOP, events, said
+from tests.support.replay import Act, Replay, replaying, stream
+
 from palaver import demo
 from palaver.core.events import Event
 from palaver.core.generation import Sampling
@@ -28,6 +31,7 @@ from palaver.remote.server import Server
 KEY = "sk-tests-own-key"
 QUICK = Patience(tries=3, first=0.01)
 LOOK = ToolSpec("look", "Looks.", {"type": "object", "properties": {"n": {"type": "integer"}}})
+FINE = stream(events(BEGIN, said("fine"), STOP))
 _PROGRAM = str(Path(__file__).with_name("llama_server.py"))
 
 
@@ -117,3 +121,17 @@ async def collect(
     except Exception as error:  # noqa: BLE001 - whoever asked looks which it is
         return found, error
     return found, None
+
+
+def ask(
+    *acts: Act, models: Any = None, **given: Any
+) -> tuple[list[Event], Exception | None, Replay]:
+    """Ask a server that does `acts`, once; return events, error, and what it was asked."""
+
+    async def work() -> tuple[list[Event], Exception | None, Replay]:
+        async with replaying(*acts, models=models) as told:
+            async with opened(told.url, **given) as model:
+                found, error = await collect(model, rows("hi"))
+            return found, error, told
+
+    return asyncio.run(work())
