@@ -1,25 +1,23 @@
-"""What the host costs a torch model: its tokens/s against the same loop in one process; reuse.
+"""What the host costs a torch model: its tokens/s against the same loop in one process.
 
     python -m benchmarks.hosted [--rounds N]
 
 A random model of Qwen3's layers, some 10 ms a token on one thread. Both sides run the same
 `TransformersModel` greedily, in turns; what differs is process, socket, JSON and the client.
-Then: a turn after 2,000 tokens, what was read of it, and whether it says what a fresh reading says.
 """
 
 from __future__ import annotations
 
 import asyncio
 import shutil
-import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from benchmarks.support import arguments, conditions, ratios, spread, table, verdict
 
 from palaver.core.generation import Sampling
 from palaver.engines.child.engine import ChildEngine
@@ -28,9 +26,6 @@ from palaver.engines.child.process import Child
 from palaver.engines.host.sampling import Sampler, settings
 from palaver.engines.transformers.model import open_model
 from palaver.engines.transformers.part import TransformersModel
-
-sys.path.insert(0, str(Path(__file__).parent))
-from support import arguments, conditions, ratios, spread, table, verdict
 
 NANO = Path(__file__).parents[1] / "tests" / "data" / "palaver-nano"
 TOKENS = 100
@@ -54,13 +49,13 @@ def model_folder(folder: Path, width: int) -> Path:
     return folder
 
 
-def options(home: Path, model: Path) -> Options:
-    """Options of one engine with one thread."""
+def options(home: Path, model: Path, engine: str = "transformers") -> Options:
+    """Options of an engine with one thread."""
     for name in ("state", "kv"):
         (home / name).mkdir(exist_ok=True, mode=0o700)
     return Options(
         model=str(model), folder=str(home / "state"), slots=str(home / "kv"),
-        engine="transformers", threads=1, context=4096,
+        engine=engine, threads=1, context=4096,
     )  # fmt: skip
 
 
@@ -90,28 +85,6 @@ async def hosted(engine: ChildEngine, prompt: list[int]) -> float:
             last = time.perf_counter()
             first = first or last
     return (last - first) / TOKENS
-
-
-async def reuse(engine: ChildEngine) -> None:
-    """Print what a turn after 2,000 tokens reads, and whether it says what a fresh one says."""
-    history = [7 + (5 * i * i) % 300 for i in range(2000)]
-    asked: dict[str, Any] = {"temperature": 0.0, "logit_bias": ((END, -1e9),)}
-
-    async def said(prompt: list[int], most: int) -> tuple[list[int], Any]:
-        ids: list[int] = []
-        async for token in engine.generate(prompt, Sampling(max_tokens=most, **asked)):
-            ids += token.ids
-            timings = token.timings
-        return ids, timings
-
-    first, _ = await said(history, 20)
-    new = list(range(100, 125))
-    again, timings = await said([*history, *first, *new], 40)
-    await said([340], 1)
-    fresh, whole = await said([*history, *first, *new], 40)
-    print(f"a turn of {len(new)} tokens after {len(history)}: {timings.prefilled} read, in")
-    print(f"{timings.prefill_seconds:.2f} s, {whole.prefill_seconds:.2f} s with {whole.prefilled};")
-    print("what was said is the same" if again == fresh else "WHAT WAS SAID DIFFERS")
 
 
 async def main() -> None:
@@ -144,7 +117,6 @@ async def main() -> None:
             share = ratios(alone, through)
             print(f"tokens/s, host / one process: {spread(share)}", end=" ")
             print(verdict(float(np.median(share)), least=0.97))
-            await reuse(engine)
         finally:
             await engine.close()
 
