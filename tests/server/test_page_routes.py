@@ -329,7 +329,7 @@ def test_a_kill_loses_nothing_that_was_seen(tmp_path):
                 seen += until(events, "text")[0]["text"]
             server.process.send_signal(signal.SIGKILL)
             server.process.wait()
-    with serving(tmp_path) as server:
+    with serving(tmp_path, "--drain", "0") as server:
         state = settled(server, session)
         assert texts(state)[0] == "Tell me a story."
         assert seen in texts(state)[1]
@@ -338,9 +338,17 @@ def test_a_kill_loses_nothing_that_was_seen(tmp_path):
         session = post(server, "sessions", text="Tell me a story.", sampling=ENDLESS)["id"]
         with watching(server, session) as events:
             until(events, "text")
-            assert server.end() == 0
+            server.process.send_signal(signal.SIGTERM)
+            idle, before = until(events, "idle")
+            until(events, "ending")
+            assert [*events] == []
+        assert idle["step"] == "cut off"
+        assert server.process.wait(60) == 0
     with Store(tmp_path / "data" / "palaver.db") as store:
-        assert store.path(session)[-1].entry.stop == "cancelled"
+        answer = store.path(session)[-1].entry
+        assert answer.stop == "cancelled"
+        told = "".join(event["text"] for event in before if event["type"] == "text")
+        assert told in answer.text
         store.claim(session)
 
 
@@ -356,3 +364,34 @@ def test_an_engine_that_dies_costs_one_answer(server):
     more = ENDLESS | {"max_tokens": 4}
     post(server, f"sessions/{session}/continue", tip=tip(state), sampling=more)
     assert settled(server, session)["rows"][-1]["entry"]["stop"] == "length"
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_end_of_the_server_lets_an_answer_end(tmp_path, watched):
+    with serving(tmp_path) as server:
+        asked = {"text": "Tell me a story.", "sampling": ENDLESS | {"max_tokens": 400}}
+        session = post(server, "sessions", **asked)["id"]
+        with watching(server, session) as events:
+            until(events, "text")
+            if watched:
+                server.process.send_signal(signal.SIGTERM)
+                until(events, "idle")
+                until(events, "ending")
+        if not watched:
+            server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(60) == 0
+    with Store(tmp_path / "data" / "palaver.db") as store:
+        answer = store.path(session)[-1]
+    assert answer.entry.stop == "length"
+    assert answer.generation.timings.decoded == 400
+
+
+def test_a_question_does_not_hold_up_the_end(tmp_path):
+    with serving(tmp_path, "--tools", "on", "--no-sandbox", "--drain", "300") as server:
+        session = post(server, "sessions", text="What is 12*34?")["id"]
+        with watching(server, session) as events:
+            if not next(events)["question"]:
+                until(events, "question")
+            server.process.send_signal(signal.SIGTERM)
+            until(events, "ending")
+        assert server.process.wait(60) == 0

@@ -59,6 +59,11 @@ def as_api_error(error: PalaverError, param: str | None = None) -> ApiError:
     return ApiError(error.message, status=503)
 
 
+def server_ends() -> ApiError:
+    """Make the error for what the server's end leaves undone."""
+    return ApiError("the server is ending", status=503, code="draining", retry_after=5)
+
+
 def our_fault() -> ApiError:
     """Make the error for a fault in palaver."""
     return ApiError("palaver failed; its log says more", status=500, code="internal_error")

@@ -106,16 +106,7 @@ async def serve(
 
     app = Guard(make_app(service, desk), policy, Keys.usual(), service.metrics, log, route_of)
     server = _Server(_config(app, drain))
-    loop = asyncio.get_running_loop()
-
-    def end() -> None:
-        if service.state == "draining":  # asked twice
-            service.cut_off()
-            return
-        service.state = "draining"
-        server.should_exit = True
-        loop.call_later(drain, service.cut_off)
-        say(f"palaver ends; answers under way have {drain:g} seconds, or until Ctrl-C again")
+    end = _ending(service, desk, server, drain, say)
 
     async def load() -> None:
         try:
@@ -126,7 +117,7 @@ async def serve(
             raise
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, end)
+        asyncio.get_running_loop().add_signal_handler(number, end)
     host, port = listening.getsockname()[:2]
     say(f"listening on http://{f'[{host}]' if ':' in host else host}:{port}")
     loading = asyncio.create_task(load())
@@ -139,6 +130,28 @@ async def serve(
         await service.close()
     if not loading.cancelled():
         loading.result()
+
+
+def _ending(
+    service: Service, desk: Desk, server: _Server, drain: float, say: Callable[[str], None]
+) -> Callable[[], None]:
+    """Return what a signal does: let answers end, or, the second time, end them."""
+
+    def cut_off() -> None:
+        service.cut_off()
+        desk.cut_off()
+
+    def end() -> None:
+        if service.state == "draining":
+            cut_off()
+            return
+        service.state = "draining"
+        desk.end()
+        server.should_exit = True
+        asyncio.get_running_loop().call_later(drain, cut_off)
+        say(f"palaver ends; answers under way have {drain:g} seconds, or until Ctrl-C again")
+
+    return end
 
 
 def _config(app: Guard, drain: float) -> uvicorn.Config:

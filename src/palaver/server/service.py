@@ -26,7 +26,7 @@ from palaver.models.prompt import Prompt
 from palaver.server import calls
 from palaver.server.calls import CallIds
 from palaver.server.drawer import Drawer
-from palaver.server.errors import ApiError, as_api_error
+from palaver.server.errors import ApiError, as_api_error, server_ends
 from palaver.server.lanes import Lane, Lanes
 from palaver.server.leaving import Keep, Leaving, kept
 from palaver.server.memory import Memory
@@ -146,7 +146,7 @@ class Service:
         server ends.
         """
         if self.state == "draining":
-            raise _ending()
+            raise server_ends()
         self.check_name(name)
         context = self.served.engine.info.context
         if characters > _LONGEST_TOKEN * context:
@@ -358,7 +358,7 @@ class Service:
         """Raise ApiError where an answer was ended with the server."""
         cut = isinstance(event, MessageDone) and event.message.stop == "cancelled"
         if cut and self.state == "draining":
-            raise _ending()
+            raise server_ends()
 
     def check_room(self, tokens: int, param: str) -> None:
         """Raise ApiError where a prompt leaves no room for an answer."""
@@ -374,7 +374,7 @@ class Service:
         """End all answers under way, and all that wait."""
         self.state = "draining"
         if self._served:
-            self._served.lanes.refuse(_ending())
+            self._served.lanes.refuse(server_ends())
         for model in list(self._answering):
             model.cancel()
 
@@ -385,7 +385,3 @@ class Service:
             await self.drawer.close()
         if self._served:
             await asyncio.shield(self._served.engine.close())
-
-
-def _ending() -> ApiError:
-    return ApiError("the server is ending", status=503, code="draining", retry_after=5)

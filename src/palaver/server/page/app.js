@@ -123,7 +123,8 @@ async function watch() {
 
 function lost(error) {
   lost.quiet = (lost.quiet || 0) + 1;
-  if (lost.quiet === 2) notice(`The server can't be reached (${error.message}). What was said is kept; this page goes on by itself.`, "bad").dataset.lost = "yes";
+  if (lost.quiet !== 2 || at("notices").querySelector("[data-lost]")) return;
+  notice(`The server can't be reached (${error.message}). What was said is kept; this page goes on by itself.`, "bad").dataset.lost = "yes";
 }
 
 function gone() {
@@ -143,6 +144,7 @@ function happened(event) {
   else if (event.type === "note") notice(event.text);
   else if (event.type === "error") notice([event.message, event.fix].filter(Boolean).join("\n"), "bad");
   else if (event.type === "gone") gone();
+  else if (event.type === "ending") notice("The server ends. What was said is kept; this page goes on by itself.").dataset.lost = "yes";
   else if (event.type === "tool_started") log.card(event.call.id)?.running();
   else if (event.type === "tool_output") log.card(event.call_id)?.print(event.text);
   else if (event.type === "state" && event.state === "thinking") log.begin();

@@ -59,6 +59,7 @@ class Chat:
         It is let go again, unless a turn was begun.
         """
         async with self._lock:
+            self._bench.check()
             if self.turn:
                 raise ApiError("an answer is under way: stop it first", status=409, code="busy")
             try:
@@ -129,12 +130,22 @@ class Chat:
 
     # -- the turn under way --------------------------------------------------------------
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn is under way, or its end is still to be told."""
+        return self._task is not None and not self._task.done()
+
     async def stop(self) -> None:
         """End the turn under way, if there is one; returns when it is over."""
         task = self._task
         if self.turn and task:
             self.turn.stop()
             await asyncio.wait({task})
+
+    async def over(self) -> None:
+        """Wait for the end of the turn under way, if there is one."""
+        if self._task:
+            await asyncio.wait({self._task})
 
     def answer(self, digest: str, answer: Answer) -> None:
         """Answer the question that is open. Raises ApiError."""
@@ -165,7 +176,11 @@ class Chat:
         epoch = -1
         at = ticks = 0
         state: dict[str, Any] = {}
-        while not self._gone and self._bench.service.state != "draining":
+        while not self._gone:
+            told_all = epoch == wire.epoch and at == len(wire.events)
+            if self._bench.ending and not self.busy and (told_all or epoch == -1):
+                yield {"type": "ending"}
+                return
             if epoch != wire.epoch:
                 epoch = wire.epoch
                 state, at = await self._state()
@@ -183,8 +198,7 @@ class Chat:
             moved = at == len(wire.events) and await self._moved(state)
             if moved and at == len(wire.events):  # what happened meanwhile is told first
                 epoch = -1
-        if self._gone:
-            yield {"type": "gone"}
+        yield {"type": "gone"}
 
     async def _moved(self, state: dict[str, Any]) -> bool:
         """Say whether another process wrote the session, or let it go."""

@@ -88,9 +88,26 @@ class Desk:
             self._chats[session] = Chat(store, session, self.bench)
         return self._chats[session]
 
+    def end(self) -> None:
+        """Let turns under way come to their end, but for those that wait for somebody's answer."""
+        for chat in self._chats.values():
+            if chat.turn and chat.turn.question:
+                chat.turn.stop()
+
+    def cut_off(self) -> None:
+        """Stop the turns under way."""
+        for chat in self._chats.values():
+            if chat.turn:
+                chat.turn.stop()
+
     async def close(self) -> None:
-        """Stop the turns under way; what came of them is stored. Close the store."""
-        await asyncio.gather(*(chat.stop() for chat in self._chats.values()))
+        """Wait for the turns under way; what came of them is stored. Close the store.
+
+        Where the server does not end in order, nobody says that they have to stop: they do.
+        """
+        if not self.bench.ending:
+            self.cut_off()
+        await asyncio.gather(*(chat.over() for chat in self._chats.values()))
         await self.bench.close()
         if self._store:
             await self._store.close()
@@ -127,6 +144,7 @@ class Desk:
 
     async def create(self, text: str, asked: Asked) -> int:
         """Begin a session with what the user says; return its number."""
+        self.bench.check()
         store = await self.store()
         made = await Conversation.create(store, self.settings.system, self.service.name)
         await made.append(said(made.rows, text))

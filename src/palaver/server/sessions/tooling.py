@@ -16,6 +16,7 @@ from palaver.config.settings import Settings
 from palaver.core.log import Row
 from palaver.core.messages import ToolCall
 from palaver.core.model import Opened
+from palaver.server.errors import server_ends
 from palaver.server.service import Service
 from palaver.server.sessions.seat import Seat
 from palaver.tools import chosen
@@ -49,6 +50,16 @@ class Bench:
         self._sandbox: OpenSandbox | None = None
         self.guard()  # what is wrong in the rules is said at the start
 
+    @property
+    def ending(self) -> bool:
+        """Whether the server ends: turns under way may come to their end, none begins."""
+        return self.service.state == "draining"
+
+    def check(self) -> None:
+        """Raise ApiError where no turn may begin any more."""
+        if self.ending:
+            raise server_ends()
+
     def guard(self, *, asks: bool = True) -> Guard:
         """Make what judges the calls of one session; `asks`: somebody can be asked.
 
@@ -80,6 +91,11 @@ class Tools:
         self._bench = bench
         self._guard = bench.guard(asks=asks)
         self._shop: Workshop | None = None
+
+    @property
+    def ending(self) -> bool:
+        """Whether the server ends."""
+        return self._bench.ending
 
     @property
     def loading(self) -> bool:

@@ -132,8 +132,11 @@ class Turn:
 
     async def _ask(self, question: Question) -> Answer:
         self._tell_rows()
-        self.question = question
         self._answer = asyncio.get_running_loop().create_future()
+        if self._tools.ending:  # nobody can answer any more: it is asked at the next start
+            self.stop()
+            return await self._answer
+        self.question = question
         self._wire.put(told.question(question))
         try:
             answer = await self._answer
