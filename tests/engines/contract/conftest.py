@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.endpoint import llama_cpp
+from tests.support.llama_server import wrap
 from tests.support.talk import load, local
 
 from palaver.engines.completions.open import attach
@@ -17,12 +18,19 @@ from palaver.remote.server import Server
 DATA = Path(__file__).parents[2] / "data"
 ENGINES = {
     "llama-cpp": DATA / "palaver-nano.gguf",
+    "llama-server": DATA / "palaver-nano.gguf",  # owned by us
     "transformers": DATA / "palaver-nano",
     "gpt-oss": DATA / "palaver-nano-gpt-oss",
     "mlx": DATA / "palaver-nano",
 }
-ATTACHED = "llama-server"  # one that runs, by its address: its process and its files are its own
+ATTACHED = "attached"  # a llama-server that runs: its process and its files are its own
 owned = pytest.mark.parametrize("loaded", sorted(ENGINES), indirect=True)
+
+
+async def opened(folder: Path, engine: str) -> LocalModel:
+    """Load palaver-nano in an engine of ours."""
+    given = {"llama_server": str(wrap(folder / "llama-server"))} if "server" in engine else {}
+    return await load(folder, model=ENGINES[engine], engine=engine, **given)
 
 
 @pytest.fixture(scope="session", params=sorted([*ENGINES, ATTACHED]))
@@ -38,7 +46,7 @@ def loaded(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[LocalMo
             yield model
             asyncio.run(model.close())
         return
-    model = asyncio.run(load(folder, model=ENGINES[request.param], engine=request.param))
+    model = asyncio.run(opened(folder, request.param))
     yield model
     asyncio.run(model.close())
 

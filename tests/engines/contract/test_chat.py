@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 from tests.support.engines import collect, folder_of, gone, pid, text
-from tests.support.talk import Talk, load
+from tests.support.talk import Talk
 
 from palaver.core.errors import EngineError, UserError
 from palaver.core.events import Event, TextDelta
 from palaver.core.generation import Sampling
 from palaver.core.messages import user
+from palaver.engines.completions.llama_server import LlamaServer
 from palaver.engines.registry import find
-from palaver.models.local import LocalModel
 from palaver.models.prompt import all_ids
 
-from .conftest import ATTACHED, ENGINES, owned
+from .conftest import ENGINES, opened, owned
 
 GREEDY = {"temperature": 0.0, "max_tokens": 200}
 PLAIN = (
@@ -118,7 +118,8 @@ def chances(tokens: list) -> list[float]:
 
 
 def test_what_an_engine_says_it_can_do_is_tested_here(model):
-    kind = find("completions" if model.engine.info.name == ATTACHED else model.engine.info.name)
+    attached = isinstance(model.engine, LlamaServer)
+    kind = find("completions" if attached else model.engine.info.name)
     assert {"exact ids", "log-probabilities", "grammars"} <= set(kind.can)
 
     async def saves() -> bool:
@@ -193,7 +194,7 @@ def test_a_killed_engine_leaves_what_it_said_and_the_chat_goes_on(model):
 @pytest.mark.parametrize("engine", sorted(ENGINES))
 def test_closing_leaves_nothing_behind(tmp_path: Path, engine: str):
     async def run() -> None:
-        model: LocalModel = await load(tmp_path, model=ENGINES[engine], engine=engine)
+        model = await opened(tmp_path, engine)
         number, folder = pid(model.engine), folder_of(model.engine)
         assert folder.stat().st_mode & 0o777 == 0o700
         await said(Talk(model), "Hello")
