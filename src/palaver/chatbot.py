@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Self
 
@@ -19,7 +18,7 @@ from palaver import assemble
 from palaver.chat.front import Front
 from palaver.chat.run import run_turn
 from palaver.chat.work import LEFT, Worker, Workshop
-from palaver.config import settings
+from palaver.config import paths, settings
 from palaver.conversation import Conversation, Vault
 from palaver.core.errors import UserError
 from palaver.core.events import Event, MessageDone, State, StateChanged, TextDelta
@@ -56,7 +55,7 @@ class Chatbot:
         made: list[Tool] = []
         for tool in tools:
             made += chosen.tools(tool) if isinstance(tool, str) else [as_tool(tool, repr(tool))]
-        self._root = Path.cwd()
+        self._root = paths.here()
         runs = any(tool.spec.name in chosen.PROGRAMS for tool in made)
         self._sandbox = assemble.open_sandbox(self._root) if runs else None
         hooks = assemble.open_hooks()

@@ -39,7 +39,10 @@ class Conversation:
     @classmethod
     async def create(cls, store: AsyncStore, prompt: str | None, model: str | None) -> Conversation:
         """Begin a new session; `prompt` is its system prompt."""
-        cwd = str(Path.cwd())
+        try:
+            cwd: str | None = str(paths.here())
+        except UserError:  # a server lives on where it was removed
+            cwd = None
         session = await store.run(Store.create_session, cwd=cwd, model=model)
         made = cls(store, session, [])
         if prompt:

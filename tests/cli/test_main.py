@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import pytest
-from tests.support.terminal import PALAVER, Terminal, piped, tiny
+from tests.support.terminal import PALAVER, Terminal, environment, piped, tiny
 
 from palaver.cli.flags import FLAGS, read
 from palaver.core.messages import Message
@@ -95,6 +97,18 @@ def test_a_mistake_gets_two_and_a_line_that_helps(tmp_path, args, said):
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.parametrize("command", ["--plain", "ask hello", "patch", "serve --port 0"])
+def test_a_folder_that_is_gone_is_said(tmp_path, command):
+    gone = tmp_path / "gone"
+    done = subprocess.run(
+        ["bash", "-c", f"mkdir {gone}; cd {gone}; rmdir {gone}; {' '.join(PALAVER)} {command}"],
+        input="hello\n", env=environment(tmp_path), capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "the folder that palaver was started in is gone" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_bad_config_says_where_and_what(tmp_path):

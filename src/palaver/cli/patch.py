@@ -24,9 +24,10 @@ def patch(file: Path | None, dry_run: bool) -> None:
     what lies in .git are refused.
     """
     from palaver.cli._store import print_text, say
+    from palaver.config.paths import here
     from palaver.tools.patch import apply, plan, unified
 
-    planned = plan(Path.cwd(), _text(file))
+    planned = plan(here(), _text(file))
     if not dry_run:
         print_text(apply(planned) + "\n")
         return

@@ -87,6 +87,7 @@ def _serve(values: dict[str, Any]) -> int:
     settings = load_settings({k: v for k, v in values.items() if k != "max_tokens"})
     if values["capture"] and values["no_save"]:
         raise UserError("--capture keeps what --no-save is not to keep", fix="leave one out")
+    paths.here()  # tools work in it, and so it has to be there
     host = values["host"]
     needed = values["require_key"] or host not in LOOPBACK
     if needed and not Keys.usual().all():

@@ -40,6 +40,16 @@ def _made(path: Path) -> Path:
     return path
 
 
+def here() -> Path:
+    """Return the folder that palaver works in; raises UserError where it was removed."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UserError(
+            "the folder that palaver was started in is gone", fix="cd to one that is there"
+        ) from None
+
+
 def config_dir() -> Path:
     """Return the folder of `config.toml`; it is not made, because most only read there."""
     return _place("config")

@@ -29,8 +29,7 @@ _CALL = re.compile(r"\n([\w.:-]{1,64}) ")
 CUT_CALL = "palaver ended while the model was writing this call"
 NOTICE = Notice(
     "info",
-    "palaver ended while this answer was being written. What had been shown of it was kept; "
-    "/continue goes on from there, /retry writes it anew.",
+    "palaver ended while this answer was being written. What had been shown of it was kept.",
 )
 
 

@@ -13,6 +13,7 @@ from palaver.chat.decide import AwaitUser, Generate, next_step
 from palaver.chat.front import Answer, Front, Question
 from palaver.chat.run import run_turn, take
 from palaver.chat.work import LEFT, Worker, Workshop
+from palaver.config import paths
 from palaver.core.errors import UserError
 from palaver.core.events import Event
 from palaver.core.log import Row
@@ -46,7 +47,7 @@ class Tooling:
         self._chat = chat
         self.front = Front(chat.screen.show, self._ask, self._typed, chat.screen.sent, halt=halt)
         self._shop: tuple[object, Workshop] | None = None
-        self._root = self.folder = self.left = Path.cwd()  # of tools; of the user's own commands
+        self._root = self.folder = self.left = paths.here()  # of tools; of the user's own commands
         self._sandboxed = not chat.flags.get("no_sandbox")
         self.sandbox: OpenSandbox | None = None
         self._guard: Guard | None = None

@@ -13,6 +13,8 @@ const FIELDS = [
   ["seed", "Seed", "0", "4294967294", "1"],
 ];
 
+const USUAL = { seed: "another each time", max_tokens: "what the context holds" };
+
 const DARK = matchMedia("(prefers-color-scheme: dark)");
 
 function kept() {
@@ -31,7 +33,7 @@ export function openSettings(about) {
   const values = kept();
   const inputs = FIELDS.map(([name, label, min, max, step]) => {
     const usual = about?.sampling?.[name];
-    const input = el("input", { type: "number", id: `set-${name}`, min, max, step: "any", "data-step": step, placeholder: usual == null ? "the model's own" : String(usual), inputmode: "decimal" });
+    const input = el("input", { type: "number", id: `set-${name}`, min, max, step: "any", "data-step": step, placeholder: usual == null ? USUAL[name] ?? "the model's own" : String(usual), inputmode: "decimal" });
     if (values[name] !== undefined) input.value = values[name];
     input.addEventListener("change", () => {
       const value = input.valueAsNumber;
