@@ -74,6 +74,19 @@ def test_logits_are_those_of_transformers(name: str, tmp_path: Path) -> None:
         assert away(torch.stack(steps), expected) < CLOSE
 
 
+def test_positions_beyond_the_first_thousand(tmp_path: Path) -> None:
+    shape, count = Shape(layers=1, heads=2, kv_heads=1), 1100
+    made = gpt_oss.random(shape)
+    ids = some_ids(shape, count)
+    with torch.inference_mode():
+        expected = gpt_oss.reference(shape, made)(torch.tensor([ids])).logits[0]
+    ours = network(gpt_oss.write(tmp_path, shape, "original", made))
+    kept = cache(ours, count)
+    ours.forward(ids[:1000], kept)
+    for i in range(1000, count):
+        assert away(ours.forward([ids[i]], kept), expected[i]) < CLOSE
+
+
 def test_a_prompt_in_pieces_and_a_cache_that_was_cut(tmp_path: Path) -> None:
     shape, count = SHAPES["past the window"]
     ours = network(gpt_oss.write(tmp_path, shape, "original"))

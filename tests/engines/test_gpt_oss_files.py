@@ -120,6 +120,13 @@ def test_a_missing_part_of_a_checkpoint(tmp_path: Path) -> None:
         load(folder)
 
 
+def test_a_pickle_under_the_name_of_safetensors(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path, "original")
+    torch.save({ROUTER: torch.zeros(1)}, folder / "model.safetensors")
+    with pytest.raises(UserError, match=r"model\.safetensors is a pickle"):
+        load(folder)
+
+
 @pytest.mark.parametrize("keep", [0, 5, 1000, -1])
 def test_a_cut_file(keep: int, tmp_path: Path) -> None:
     folder = checkpoint(tmp_path, "original")
@@ -130,49 +137,34 @@ def test_a_cut_file(keep: int, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said"),
+    ("layout", "values", "said"),
     [
-        ({"hidden_size": "64"}, "hidden_size is '64', not a number above 0"),
-        ({"hidden_size": None}, "hidden_size is None"),
-        ({"head_dim": -2}, "head_dim is -2"),
-        ({"num_experts": 1.5}, "num_experts is 1.5, not a whole number"),
-        ({"num_hidden_layers": 10**6}, "1,000,000 layers"),
-        ({"num_key_value_heads": 3}, "4 heads don't share 3 key heads evenly"),
-        ({"experts_per_token": 5}, "5 of 4 experts can't be chosen"),
-        ({"head_dim": 15}, "can't be rotated in pairs"),
-        ({"model_type": "llama"}, "is not of a gpt-oss model but of 'llama'"),
+        ("original", {"hidden_size": "64"}, "hidden_size is '64', not a number above 0"),
+        ("original", {"hidden_size": None}, "hidden_size is None"),
+        ("original", {"head_dim": -2}, "head_dim is -2"),
+        ("original", {"num_experts": 1.5}, "num_experts is 1.5, not a whole number"),
+        ("original", {"num_hidden_layers": 10**6}, "1,000,000 layers"),
+        ("original", {"num_key_value_heads": 3}, "4 heads don't share 3 key heads evenly"),
+        ("original", {"experts_per_token": 5}, "5 of 4 experts can't be chosen"),
+        ("original", {"head_dim": 15}, "can't be rotated in pairs"),
+        ("original", {"model_type": "llama"}, "is not of a gpt-oss model but of 'llama'"),
+        ("packed", {"layer_types": ["full_attention"]}, "layer_types does not name 2 kinds"),
+        ("packed", {"layer_types": ["full_attention", "other"]}, "does not name 2 kinds"),
+        ("packed", {"rope_scaling": None}, "neither rope_parameters nor rope_scaling"),
+        ("packed", {"rope_scaling": {"rope_type": "llama3"}}, "positions of the kind 'llama3'"),
+        ("packed", {"rope_scaling": {"rope_type": "yarn"}}, "factor is None"),
+        ("packed", {"quantization_config": {"quant_method": "fp8"}}, "weights quantised by 'fp8'"),
     ],
 )
-def test_an_original_config_that_can_not_be(
-    values: dict[str, object], said: str, tmp_path: Path
+def test_a_config_that_can_not_be(
+    layout: str, values: dict[str, object], said: str, tmp_path: Path
 ) -> None:
-    folder = checkpoint(tmp_path, "original")
+    folder = checkpoint(tmp_path, layout)
     change_config(folder, **values)
     with pytest.raises(UserError) as caught:
         load(folder)
     assert said in caught.value.message
     assert str(folder / "config.json") in caught.value.message
-
-
-@pytest.mark.parametrize(
-    ("values", "said"),
-    [
-        ({"layer_types": ["full_attention"]}, "layer_types does not name 2 kinds"),
-        ({"layer_types": ["full_attention", "other"]}, "layer_types does not name 2 kinds"),
-        ({"rope_scaling": None}, "neither rope_parameters nor rope_scaling"),
-        ({"rope_scaling": {"rope_type": "llama3"}}, "positions of the kind 'llama3'"),
-        ({"rope_scaling": {"rope_type": "yarn"}}, "factor is None"),
-        ({"quantization_config": {"quant_method": "fp8"}}, "weights quantised by 'fp8'"),
-    ],
-)
-def test_a_transformers_config_that_can_not_be(
-    values: dict[str, object], said: str, tmp_path: Path
-) -> None:
-    folder = checkpoint(tmp_path, "packed")
-    change_config(folder, **values)
-    with pytest.raises(UserError) as caught:
-        load(folder)
-    assert said in caught.value.message
 
 
 def test_newer_configs_hold_theta_with_the_rest(tmp_path: Path) -> None:

@@ -29,7 +29,10 @@ class Checkpoint:
         for header in headers:
             for name in header.tensors:
                 if name in self._left:
-                    raise UserError(f"{header.path} and {self._left[name].path} both hold {name}")
+                    raise UserError(
+                        f"{header.path} and {self._left[name].path} both hold {name}",
+                        fix="keep one of the files: the folder holds two checkpoints",
+                    )
                 self._left[name] = header
 
     def __contains__(self, name: str) -> bool:
@@ -59,7 +62,10 @@ class Checkpoint:
     def end(self) -> None:
         """Raise UserError where a tensor was not taken: it is of another model than config.json."""
         for name, header in self._left.items():
-            raise UserError(f"{header.path}: {name} does not belong to the model of config.json")
+            raise UserError(
+                f"{header.path}: {name} does not belong to the model of config.json",
+                fix="config.json is not of this checkpoint, or one of the files is not",
+            )
 
     def _file(self, path: Path) -> Any:
         from safetensors import SafetensorError, safe_open

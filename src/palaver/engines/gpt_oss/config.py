@@ -96,13 +96,13 @@ class _Fields:
         value = self.said.get(name)
         value = default if value is None else value
         if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 2**40:
-            raise UserError(f"{self.path}: {name} is {value!r}, not a number above 0")
+            raise _wrong(self.path, f"{name} is {value!r}, not a number above 0")
         return float(value)
 
     def whole(self, name: str, default: int | None = None) -> int:
         value = self.number(name, default)
         if value != int(value):
-            raise UserError(f"{self.path}: {name} is {value!r}, not a whole number")
+            raise _wrong(self.path, f"{name} is {value!r}, not a whole number")
         return int(value)
 
     def inside(self, name: str) -> _Fields | None:
@@ -170,7 +170,7 @@ def _transformers(said: _Fields) -> Config:
 def _layers(said: _Fields) -> int:
     layers = said.whole("num_hidden_layers", 36)
     if layers > 1024:
-        raise UserError(f"{said.path}: {layers:,} layers")
+        raise _wrong(said.path, f"{layers:,} layers")
     return layers
 
 
@@ -182,7 +182,7 @@ def _windows(said: _Fields) -> tuple[int, ...]:
         return tuple(0 if n % 2 else window for n in range(layers))
     sizes = {"sliding_attention": window, "full_attention": 0}
     if not isinstance(kinds, list) or len(kinds) != layers or not all(k in sizes for k in kinds):
-        raise UserError(f"{said.path}: layer_types does not name {layers} kinds of attention")
+        raise _wrong(said.path, f"layer_types does not name {layers} kinds of attention")
     return tuple(sizes[kind] for kind in kinds)
 
 
@@ -190,14 +190,14 @@ def _rope(said: _Fields) -> Rope:
     """Read `rope_parameters`, or `rope_scaling` with `rope_theta`, as older files have it."""
     scaling = said.inside("rope_parameters") or said.inside("rope_scaling")
     if scaling is None:
-        raise UserError(f"{said.path} has neither rope_parameters nor rope_scaling")
+        raise _wrong(said.path, "neither rope_parameters nor rope_scaling")
     theta = scaling.said.get("rope_theta", said.said.get("rope_theta"))
     theta = _Fields({"rope_theta": theta}, said.path).number("rope_theta", 150000.0)
     kind = scaling.said.get("rope_type", scaling.said.get("type", "default"))
     if kind == "default":
         return Rope(theta)
     if kind != "yarn":
-        raise UserError(f"{said.path}: positions of the kind {kind!r}, not yarn")
+        raise _wrong(said.path, f"positions of the kind {kind!r}, not yarn")
     scale = scaling.said.get("attention_factor")
     return Rope(
         theta=theta,
@@ -222,4 +222,8 @@ def _check(config: Config, path: Path) -> None:
     elif not math.isfinite(config.rope.theta) or config.rope.theta <= 1:
         wrong = f"rope_theta is {config.rope.theta}"
     if wrong:
-        raise UserError(f"{path}: {wrong}")
+        raise _wrong(path, wrong)
+
+
+def _wrong(path: Path, what: str) -> UserError:
+    return UserError(f"{path}: {what}", fix="get the config.json that belongs to the checkpoint")

@@ -100,7 +100,7 @@ def _tiles(blocks: Tensor, scales: Tensor, dtype: torch.dtype) -> Iterator[tuple
     for start in range(0, rows, step):
         at = slice(start, min(start + step, rows))
         numbers, tile = index[: at.stop - start], values[: at.stop - start]
-        torch.add(blocks[at], starts[at], out=numbers)
+        numbers.copy_(blocks[at]).add_(starts[at])
         torch.index_select(table, 0, numbers.view(-1), out=tile.view(table.dtype).view(-1))
         yield at, tile
 

@@ -135,7 +135,10 @@ def unpacked_size(weights: Weights, dtype: torch.dtype) -> int:
 def _packed(checkpoint: Checkpoint, name: str, count: int, rows: int, columns: int) -> Packed:
     groups, rest = divmod(columns, BLOCK)
     if rest:
-        raise UserError(f"{checkpoint.folder}: {name} has {columns} columns, no blocks of {BLOCK}")
+        raise UserError(
+            f"{checkpoint.folder}: {name} has {columns} columns, no blocks of {BLOCK}",
+            fix="config.json is not of this checkpoint",
+        )
     blocks = checkpoint.take(f"{name}blocks", count, rows, groups, BLOCK // 2, kinds=BYTES)
     scales = checkpoint.take(f"{name}scales", count, rows, groups, kinds=BYTES)
     return Packed(blocks, scales, Room(0))
