@@ -103,13 +103,14 @@ def _attend(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor, window: int)
 def _attend_alone(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor) -> Tensor:
     """Attend with one token's `q` (1, H, D) to all of the keys (K, m, D): (1, H * D).
 
-    Products of so few rows are faster in float32, the change of type included.
+    Products of so few rows are faster in float32, the change of type included. What `_attend`
+    rounds is rounded here, so that a token read alone leaves what it leaves within a prompt.
     """
     kv_heads, _, size = keys.shape
-    scores = q.float().reshape(kv_heads, -1, size) @ keys.float().mT
+    scores = (q.float().reshape(kv_heads, -1, size) @ keys.float().mT).to(q.dtype)
     sink = sinks.float().view(kv_heads, -1, 1)
-    shares = torch.cat((scores.mul_(size**-0.5), sink), dim=-1).softmax(-1)[..., :-1]
-    return (shares @ values.float()).to(q.dtype).view(1, -1)
+    shares = torch.cat((scores.float() * size**-0.5, sink), dim=-1).softmax(-1)[..., :-1]
+    return (shares.to(q.dtype).float() @ values.float()).to(q.dtype).view(1, -1)
 
 
 def swiglu(x: Tensor, alpha: float, limit: float) -> Tensor:
