@@ -54,6 +54,7 @@ class Format(Protocol):
     source: str  # where the template comes from, for the header: "the model's own", ...
     ends: frozenset[str]  # tokens that end a message within a reply, if replies have several
     effort: str | None  # how long the model is to think, where that can be said; may be changed
+    header: str  # what a reply begins with that is said to the user, before its first word
 
     @property
     def replies(self) -> str:

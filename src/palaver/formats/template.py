@@ -59,6 +59,7 @@ class TemplateFormat:
         self.name = "template"
         self.ends: frozenset[str] = frozenset()
         self.source = source
+        self.header = ""
         self._text = text
         self._bos = bos
         self._eos = eos

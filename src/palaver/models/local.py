@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
 
+from msgspec import structs
+
 from palaver.core.engine import Engine
 from palaver.core.errors import UserError
 from palaver.core.events import Event
@@ -175,6 +177,9 @@ class LocalModel:
 
         `parser` reads the answer where it is not written as the format has it.
         """
+        if parser is None and reply is None and (sampling.grammar or sampling.json_schema):
+            parser = self.format.parser(prompt.text, tools)
+            prompt, sampling = await self._begun(prompt, parser, sampling)
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
             raise UserError(
@@ -204,6 +209,25 @@ class LocalModel:
                 self._answer = None
                 self._cancelled = False
                 self._learn(answer.timings)
+
+    async def _begun(
+        self, prompt: Prompt, parser: Parser, sampling: Sampling
+    ) -> tuple[Prompt, Sampling]:
+        """Begin a reply that is held from its first word on: a header would not be let through.
+
+        Nor does another message follow it: where it is complete, llama.cpp lets gpt-oss write
+        `<|end|>` alone, and holds nothing that comes after that.
+        """
+        header = self.format.header
+        if not header:
+            return prompt, sampling
+        parser.feed(header)
+        ids = (*prompt.ids, *await self.encode(Rendered(header)))
+        ends = sorted(self.format.ends - self.engine.tokenizer.eog)
+        return (
+            structs.replace(prompt, text=prompt.text + header, ids=ids),
+            structs.replace(sampling, stop=(*sampling.stop, *ends)),
+        )
 
     def _learn(self, timings: Timings) -> None:
         self.last = timings

@@ -62,6 +62,7 @@ class HarmonyFormat:
         self.source = "Harmony"
         self.replies = "harmony"
         self.tools = True
+        self.header = "<|channel|>final<|message|>"
         self.ends = frozenset(STOPS)
         self._control = ControlTokens(control)
         self._date = date.isoformat() if date else None
