@@ -84,9 +84,12 @@ def test_kill_9_loses_no_word_that_was_seen_and_continue_goes_on(tmp_path):
         seen = shown(terminal)
         psutil.wait_procs(engine, timeout=20)
         assert not any(process.is_running() for process in engine)
-    with Terminal(
-        tmp_path, "--resume", "last", "--max-tokens", "30", "--temperature", "0", *LONG[2:4]
-    ) as again:
+    resume = ("--resume", "last", "--max-tokens", "30", "--temperature", "0", *LONG[2:4])
+    with Terminal(tmp_path, *resume) as looked:
+        looked.wait("the last answer had been cut off: /continue goes on with it")
+        looked.ready()
+        looked.leave()
+    with Terminal(tmp_path, *resume) as again:  # it still is
         again.wait("the last answer had been cut off: /continue goes on with it")
         assert "you> go on for long" in again.rows()
         again.line("/continue")

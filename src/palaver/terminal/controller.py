@@ -86,27 +86,27 @@ class Controller:
 
             check_writable(Path(self.settings.output).expanduser())
         store = self._store = await AsyncStore.open(self._vault.path)
-        recovered: Row | None = None
         if self.flags.get("resume"):
             from palaver.terminal.sessions import number_of
 
             number = await number_of(store, str(self.flags["resume"]))
-            self._conversation, recovered = await Conversation.resume(store, number)
+            self._conversation, _ = await Conversation.resume(store, number)
         else:
             self._conversation = await Conversation.create(
                 store, offers.told(self), model_name(self.settings)
             )
         self.loading.begin(starting)
         if self.flags.get("resume"):
-            self.show_resumed(recovered)
+            self.show_resumed()
 
-    def show_resumed(self, recovered: Row | None) -> None:
+    def show_resumed(self) -> None:
         """Show where a session that is gone on with stands."""
         from palaver.terminal.sessions import recap
 
         self.screen.recap(recap(self.conversation.rows))
         self.tooling.recover()
-        if recovered:
+        last = self.conversation.view[-1].entry if self.conversation.view else None
+        if isinstance(last, Message) and last.stop == "error":
             self.screen.advise(*_CUT)
         elif self.waits_for_answer():
             self.screen.advise(*self.tooling.unanswered())

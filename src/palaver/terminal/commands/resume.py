@@ -12,10 +12,10 @@ async def run(chat: Controller, argument: str) -> None:
     """Open another session; the present one stays as it is."""
     store = chat.conversation.store
     number = await number_of(store, argument or "last", other_than=chat.conversation.session)
-    conversation, recovered = await Conversation.resume(store, number)
+    conversation, _ = await Conversation.resume(store, number)
     await chat.switch(conversation)
     await chat.tooling.forget()
-    chat.show_resumed(recovered)
+    chat.show_resumed()
 
 
 COMMAND = Command(
