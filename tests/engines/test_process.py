@@ -215,6 +215,17 @@ def test_a_state_folder_that_can_not_be_written_is_said():
     assert "PALAVER_HOME" in str(refused.value)
 
 
+@linux
+def test_threads_of_a_shared_engine_look_longer_for_work(tmp_path):
+    looks = []
+    for slots in (1, 4):
+        child = Child.start(options(tmp_path, parallel=slots), ENVIRONMENT, None)
+        environ = Path(f"/proc/{child.process.pid}/environ").read_bytes().decode()
+        child.kill()
+        looks.append(int(environ.partition("GOMP_SPINCOUNT=")[2].partition("\0")[0]))
+    assert 0 < looks[0] < looks[1]
+
+
 def test_an_unused_prespawned_process_goes_quietly(tmp_path):
     waiting = Prespawned.start(tmp_path, ENVIRONMENT)
     waiting.kill()

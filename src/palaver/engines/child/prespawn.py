@@ -18,6 +18,9 @@ from palaver.core.errors import EngineError
 from palaver.engines.child import folders
 
 LLAMA_CPP = ("palaver.engines.llama_cpp.child",)
+# How often OpenMP's threads look for work before they sleep (docs/adr/0007-threads.md): few, beside
+# what a user has open; more where several clients share an engine, on a machine that is a server.
+_SPINS, _SPINS_SHARED = 1000, 8000
 
 
 class Prespawned:
@@ -35,16 +38,21 @@ class Prespawned:
 
     @classmethod
     def start(
-        cls, parent: Path, env: dict[str, str], program: Sequence[str] = LLAMA_CPP
+        cls,
+        parent: Path,
+        env: dict[str, str],
+        program: Sequence[str] = LLAMA_CPP,
+        *,
+        shared: bool = False,
     ) -> Prespawned:
         """Start a module with arguments; `env` is all of its environment.
 
-        `parent` is where its folder is made.
+        `parent` is where its folder is made. `shared`: it is to have several slots.
 
         Raises EngineError where the system refuses folder or process.
         """
         env = env | {
-            "GOMP_SPINCOUNT": "1000",  # see docs/adr/0007-threads.md
+            "GOMP_SPINCOUNT": str(_SPINS_SHARED if shared else _SPINS),
             "GGML_NO_BACKTRACE": "1",  # else an abort starts gdb
             "HF_HUB_OFFLINE": "1",  # engines load what is here; `palaver models pull` downloads
             "TOKENIZERS_PARALLELISM": "false",  # a prompt is one text: threads would be for nothing

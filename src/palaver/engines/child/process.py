@@ -45,7 +45,9 @@ class Child:
         if waiting and waiting.program != program:  # the settings changed since it was started
             waiting.kill()
             waiting = None
-        own = waiting or Prespawned.start(Path(options.folder), env, program)
+        own = waiting or Prespawned.start(
+            Path(options.folder), env, program, shared=options.parallel > 1
+        )
         given = options
         options = msgspec.structs.replace(
             given, folder=str(own.folder), secret=secrets.token_urlsafe(24)
