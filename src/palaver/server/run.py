@@ -36,6 +36,24 @@ _CONNECTIONS = 1024
 class _Server(uvicorn.Server):
     """uvicorn without its handling of signals: ours lets streams end first."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._ended = asyncio.Event()
+
+    def end(self) -> None:
+        """Take no more connections, and end once those that are open have."""
+        self.should_exit = True
+        self._ended.set()
+
+    async def main_loop(self) -> None:
+        """Set the clock of headers once a second. uvicorn's own loop wakes ten times, beside an
+        engine that wants every core.
+        """
+        while not await self.on_tick(0):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._ended.wait()
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave signals alone."""
@@ -113,7 +131,7 @@ async def serve(
             service.opened(await _open(settings, slots, service.limits.queue, embeddings))
             say(f"palaver serves {service.name}")
         except BaseException:
-            server.should_exit = True
+            server.end()
             raise
 
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -147,7 +165,7 @@ def _ending(
             return
         service.state = "draining"
         desk.end()
-        server.should_exit = True
+        server.end()
         asyncio.get_running_loop().call_later(drain, cut_off)
         say(f"palaver ends; answers under way have {drain:g} seconds, or until Ctrl-C again")
 
