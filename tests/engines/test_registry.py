@@ -35,6 +35,7 @@ def test_engines_are_listed_by_name():
         ("transformer", "did you mean 'transformers'?"),
         ("LLama_cp", "did you mean 'llama-cpp'?"),
         ("olama", "did you mean 'ollama'?"),
+        ("llama", "did you mean 'llama-cpp'?"),
     ],
 )
 def test_a_wrong_name_is_answered_with_one_that_is_near(typed, fix):

@@ -122,7 +122,8 @@ def find(name: str) -> Kind:
     from palaver.config import backends, settings
 
     names = [*(kind.name for kind in kinds()), *settings.named_backends(), *backends.LOCAL]
-    near = difflib.get_close_matches(wanted, names, 1, 0.7)
+    begun = [name for name in names if name.startswith(wanted)]  # such as "llama"
+    near = begun or difflib.get_close_matches(wanted, names, 1, 0.7)
     raise UserError(
         f"there is no engine {name!r}",
         fix=f"did you mean {near[0]!r}?" if near else f"there are {', '.join(names)}",
