@@ -258,6 +258,13 @@ def test_sessions_are_found_named_and_removed(page, store):
     page.get_by_role("link", name="Quokkas").wait_for(state="detached")
 
 
+def test_a_session_that_is_not_there_is_said(page):
+    page.goto("/#/99999")
+    page.reload()
+    page.wait_for_selector("text=There is no such session")
+    assert page.url.endswith("#/")
+
+
 def test_keys_reach_everything(page, store):
     put(store, user("b"), assistant("b"), title="Second")
     put(store, user("a"), assistant("a"), title="First")

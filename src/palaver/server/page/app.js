@@ -128,9 +128,9 @@ function lost(error) {
 }
 
 function gone() {
-  state.watching?.abort();
-  notice("This session was deleted.");
-  location.hash = "#/";
+  history.replaceState(null, "", "#/");
+  route();
+  notice("There is no such session; it may have been deleted.");
   list();
 }
 
