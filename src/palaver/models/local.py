@@ -177,7 +177,7 @@ class LocalModel:
 
         `parser` reads the answer where it is not written as the format has it.
         """
-        if parser is None and reply is None and (sampling.grammar or sampling.json_schema):
+        if parser is None and reply is None and sampling.json_schema is not None:
             parser = self.format.parser(prompt.text, tools)
             prompt, sampling = await self._begun(prompt, parser, sampling)
         room = self.engine.info.context - len(prompt.ids)
@@ -213,7 +213,7 @@ class LocalModel:
     async def _begun(
         self, prompt: Prompt, parser: Parser, sampling: Sampling
     ) -> tuple[Prompt, Sampling]:
-        """Begin a reply that is held from its first word on: a header would not be let through.
+        """Begin a reply that is JSON from its first word on: a header would not be let through.
 
         Nor does another message follow it: where it is complete, llama.cpp lets gpt-oss write
         `<|end|>` alone, and holds nothing that comes after that.
