@@ -146,15 +146,6 @@ class Child:
             return f"signal {name}{hint.get(name, '')}"
         return f"exit code {code}"
 
-    def peak_memory(self) -> int | None:
-        """Return the most bytes that the process held so far, where Linux tells."""
-        try:
-            status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="utf-8")
-        except OSError:
-            return None
-        found = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM:")]
-        return 1024 * int(found[0]) if found else None
-
     def log_tail(self, lines: int = 6) -> str | None:
         """Return the last lines that the process wrote to stderr, or None."""
         try:
