@@ -73,6 +73,32 @@ GOOD: dict[str, list[dict[str, Any]]] = {
             "stream": True,
         },
     ],
+    "/v1/messages": [
+        {"messages": HELLO, "max_tokens": 2, "system": "y", "stop_sequences": ["x"]},
+        {
+            "messages": [
+                {"role": "user", "content": [{"type": "text", "text": "x"}]},
+                {
+                    "role": "assistant",
+                    "content": [
+                        {"type": "thinking", "thinking": "x", "signature": ""},
+                        {"type": "tool_use", "id": "a", "name": "f", "input": {"b": 1}},
+                    ],
+                },
+                {
+                    "role": "user",
+                    "content": [{"type": "tool_result", "tool_use_id": "a", "content": "x"}],
+                },
+            ],
+            "max_tokens": 2,
+            "tools": [{"name": "f", "input_schema": {"type": "object"}}],
+            "tool_choice": {"type": "auto"},
+            "thinking": {"type": "enabled", "budget_tokens": 1024},
+            "output_config": {"effort": "low"},
+            "stream": True,
+        },
+    ],
+    "/v1/messages/count_tokens": [{"messages": HELLO, "system": [{"type": "text", "text": "x"}]}],
     "/v1/embeddings": [{"input": "x"}, {"input": [[1, 2]], "encoding_format": "float"}],
     "/tokenize": [{"content": "x", "add_special": True}, {"messages": HELLO, "tools": [TOOL]}],
     "/detokenize": [{"tokens": [1, 2]}],

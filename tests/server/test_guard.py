@@ -107,6 +107,14 @@ def test_keys_come_and_go_while_the_server_runs(server, home):
     assert keys(home, "add", "a b").returncode == 2
 
 
+def test_a_key_may_come_as_anthropics_clients_send_it(server, key):
+    for sent, expected in ((key, 200), ("wrong", 401)):
+        status, _, data = server.ask("GET", "/v1/models", headers={"x-api-key": sent})
+        assert status == expected
+    status, _, data = server.ask("POST", "/v1/messages", {}, {"x-api-key": "wrong"})
+    assert json.loads(data)["error"]["type"] == "authentication_error"
+
+
 def test_tools_run_for_keys_of_the_page_alone(server, key):
     asked = {"input": "x", "tools": [{"type": "code_interpreter"}]}
     headers = {"authorization": f"Bearer {key}"}

@@ -12,6 +12,7 @@ _UNSAID = re.compile(
     r"no message before has a call"
     r"|no call .* came before"
     r"|no tool is named"
+    r"|an answer that is begun is not gone on with"
     r"|there are two tools named"
 )
 

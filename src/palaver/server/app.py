@@ -10,7 +10,16 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from palaver.core.errors import PalaverError
-from palaver.server import about, chat, completions, embeddings, openapi, responses, static
+from palaver.server import (
+    about,
+    anthropic_messages,
+    chat,
+    completions,
+    embeddings,
+    openapi,
+    responses,
+    static,
+)
 from palaver.server.errors import ApiError, as_api_error, error_response, our_fault
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
@@ -22,6 +31,8 @@ ROUTES = [
     Route("/v1/embeddings", embeddings.embeddings, methods=["POST"]),
     Route("/v1/responses", responses.create, methods=["POST"]),
     Route("/v1/responses/{response}", responses.retrieve),
+    Route("/v1/messages", anthropic_messages.messages, methods=["POST"]),
+    Route("/v1/messages/count_tokens", anthropic_messages.count_tokens, methods=["POST"]),
     Route("/v1/models", about.models),
     Route("/v1/models/{model:path}/info", about.model_info),
     Route("/v1/models/{model:path}", about.model),
@@ -47,23 +58,24 @@ def route_of(scope: Scope) -> str:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ApiError)
-    return error_response(error)
+    return error_response(error, request.url.path)
 
 
 async def _failed(request: Request, error: Exception) -> Response:
     assert isinstance(error, PalaverError)
-    return error_response(as_api_error(error))
+    return error_response(as_api_error(error), request.url.path)
 
 
 async def _fault(request: Request, error: Exception) -> Response:
     """Say that the fault is ours; the traceback is in the log."""
-    return error_response(our_fault())
+    return error_response(our_fault(), request.url.path)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     what = f"{request.method} {request.url.path[:200]}"
-    made = error_response(ApiError(f"{what}: {error.detail.lower()}", status=error.status_code))
+    refused = ApiError(f"{what}: {error.detail.lower()}", status=error.status_code)
+    made = error_response(refused, request.url.path)
     made.headers.update(error.headers or {})
     return made
 

@@ -20,6 +20,7 @@ from palaver.core.events import (
     TextDelta,
 )
 from palaver.core.log import Row, visible
+from palaver.core.messages import Message
 from palaver.server import asked, body, calls, said
 from palaver.server.asked import ChatRequest, InMessage, ToolChoice
 from palaver.server.errors import ApiError
@@ -66,7 +67,12 @@ def wanted(service: Service, given: ChatRequest, client: str) -> Wanted:
 
 def as_rows(service: Service, given: Sequence[InMessage]) -> list[Row]:
     """Return a client's messages as a log. Raises ApiError."""
-    messages = window(to_messages(given), service.limits.max_context)
+    return as_log(service, to_messages(given))
+
+
+def as_log(service: Service, messages: list[Message]) -> list[Row]:
+    """Return messages as a log, as far as the model is to see them."""
+    messages = window(messages, service.limits.max_context)
     return visible([Row(-i, 0, None, 0.0, m) for i, m in enumerate(messages, 1)])
 
 

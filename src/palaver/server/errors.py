@@ -1,4 +1,4 @@
-"""What is wrong with a request, said as OpenAI's API says it."""
+"""What is wrong with a request, said as OpenAI's API says it, or Anthropic's in theirs."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import msgspec
 from starlette.responses import Response
 
 from palaver.core.errors import EngineError, PalaverError, UserError
+
+ANTHROPIC = "/v1/messages"  # what is below is theirs
+_KINDS = {404: "not_found_error", 413: "request_too_large", 503: "overloaded_error"}
 
 
 class ApiError(Exception):
@@ -40,8 +43,11 @@ class ApiError(Exception):
             return "server_error"
         return kinds.get(self.status, "invalid_request_error")
 
-    def body(self) -> dict[str, Any]:
-        """Return the error's object."""
+    def body(self, path: str = "") -> dict[str, Any]:
+        """Return the error's object, as the API that `path` belongs to has it."""
+        if path.startswith(ANTHROPIC):
+            kind = _KINDS.get(self.status, "api_error" if self.status >= 500 else self.kind)
+            return {"type": "error", "error": {"type": kind, "message": self.message}}
         inner = {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}
         return {"error": inner}
 
@@ -76,9 +82,9 @@ def json_response(
     return Response(msgspec.json.encode(value), status, headers, "application/json")
 
 
-def error_response(error: ApiError) -> Response:
-    """Make an error's answer."""
+def error_response(error: ApiError, path: str) -> Response:
+    """Make an error's answer to a request for `path`."""
     headers = {"retry-after": str(error.retry_after)} if error.retry_after is not None else None
     if error.status == 401:
         headers = {"www-authenticate": "Bearer"}
-    return json_response(error.body(), error.status, headers)
+    return json_response(error.body(path), error.status, headers)

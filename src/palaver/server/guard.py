@@ -28,7 +28,7 @@ HEAD_BYTES = 32 << 10
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _OPEN = ("/health", "/healthz")  # say nothing that is secret: who watches a server has no key
-_ALLOWED = "authorization, content-type, x-request-id"
+_ALLOWED = "authorization, content-type, x-request-id, x-api-key, anthropic-version"
 
 
 class Policy(Struct, frozen=True):
@@ -100,7 +100,7 @@ class Guard:
             scope.setdefault("state", {})["client"] = client
             await self._app(scope, receive, answer)
         except ApiError as error:
-            await error_response(error)(scope, receive, answer)
+            await error_response(error, scope["path"])(scope, receive, answer)
         finally:
             route = self._route(scope)
             self._metrics.requests[route, status] += 1
@@ -136,6 +136,8 @@ class Guard:
     def _client(self, scope: Scope, headers: Headers) -> str:
         """Return who asks: the name of their key, else their address. Raises ApiError."""
         kind, _, key = headers.get("authorization", "").partition(" ")
+        if not kind:  # as Anthropic's clients send it
+            kind, key = "bearer", headers.get("x-api-key", "")
         address = scope["client"][0] if scope.get("client") else "local"
         if not self._policy.keys_needed or scope["path"] in _OPEN or is_static(scope["path"]):
             return str(address)

@@ -12,9 +12,10 @@ from starlette.responses import Response
 from palaver import __version__
 from palaver.server import rules
 from palaver.server.about import DetokenizeRequest, TokenizeRequest
+from palaver.server.anthropic_input import CountRequest, MessagesRequest
 from palaver.server.asked import ChatRequest, CompletionRequest
 from palaver.server.embeddings import EmbeddingRequest
-from palaver.server.errors import json_response
+from palaver.server.errors import ANTHROPIC, json_response
 from palaver.server.response_input import ResponseRequest
 from palaver.server.service import Service
 
@@ -24,10 +25,12 @@ _TAKES: dict[str, type[msgspec.Struct]] = {
     "/v1/completions": CompletionRequest,
     "/v1/responses": ResponseRequest,
     "/v1/embeddings": EmbeddingRequest,
+    "/v1/messages": MessagesRequest,
+    "/v1/messages/count_tokens": CountRequest,
     "/tokenize": TokenizeRequest,
     "/detokenize": DetokenizeRequest,
 }
-_STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses")
+_STREAMED = ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages")
 _TELLS = (
     "/v1/models",
     "/v1/models/{model}",
@@ -50,6 +53,19 @@ _ERROR = {
                 "code": {"type": ["string", "null"]},
             },
         }
+    },
+}
+
+_ANTHROPIC_ERROR = {
+    "type": "object",
+    "required": ["type", "error"],
+    "properties": {
+        "type": {"const": "error"},
+        "error": {
+            "type": "object",
+            "required": ["type", "message"],
+            "properties": {"type": {"type": "string"}, "message": {"type": "string"}},
+        },
     },
 }
 
@@ -76,7 +92,7 @@ def document(service: Service, tools: Sequence[str]) -> Json:
     for path, schema in zip(takes, schemas, strict=True):
         body = {"required": True, "content": {"application/json": {"schema": schema}}}
         kinds = ("application/json", *(("text/event-stream",) if path in _STREAMED else ()))
-        paths[path] = {"post": {"requestBody": body, "responses": _responses(kinds)}}
+        paths[path] = {"post": {"requestBody": body, "responses": _responses(kinds, path)}}
     for path in _TELLS:
         names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
         parameters = [
@@ -84,24 +100,25 @@ def document(service: Service, tools: Sequence[str]) -> Json:
             for name in names
         ]
         kinds = ("text/plain",) if path == "/metrics" else ("application/json",)
-        paths[path] = {"get": {"parameters": parameters, "responses": _responses(kinds)}}
+        paths[path] = {"get": {"parameters": parameters, "responses": _responses(kinds, path)}}
     return {
         "openapi": "3.1.0",
         "info": {"title": "palaver serve", "version": __version__},
         "paths": paths,
         "components": {
-            "schemas": components | {"Error": _ERROR},
+            "schemas": components | {"Error": _ERROR, "AnthropicError": _ANTHROPIC_ERROR},
             "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{}, {"key": []}],
     }
 
 
-def _responses(kinds: tuple[str, ...]) -> Json:
-    error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+def _responses(kinds: tuple[str, ...], path: str) -> Json:
+    name = "AnthropicError" if path.startswith(ANTHROPIC) else "Error"
+    error = {"application/json": {"schema": {"$ref": f"#/components/schemas/{name}"}}}
     good: Json = {kind: {} for kind in kinds}
     return {
-        "200": {"description": "As OpenAI's API has it.", "content": good},
+        "200": {"description": "As the API has it.", "content": good},
         "4XX": {"description": "What is wrong with the request.", "content": error},
         "503": {"description": "Loading, ending, or the engine failed.", "content": error},
     }

@@ -55,7 +55,7 @@ class Whole(Response):
             try:
                 response = json_response(await self._work)
             except ApiError as error:
-                response = error_response(error)
+                response = error_response(error, scope["path"])
             await response(scope, receive, send)
 
         await _until_gone(receive, answer())
@@ -87,7 +87,7 @@ class Stream(Response):
         try:
             first = await made.get()
             if isinstance(first, ApiError):
-                await error_response(first)(scope, receive, send)
+                await error_response(first, scope["path"])(scope, receive, send)
                 return
             await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS]})
             data: bytes | None = first

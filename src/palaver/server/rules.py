@@ -139,7 +139,34 @@ _TOOLS_FOR_REQUIRED = {
         _where(tools=_SOME),
     ]
 }
+
+
+def _blocks(*names: str) -> Json:
+    """Return the schema of what a message of Anthropic's API holds."""
+    kinds = [{"$ref": f"#/components/schemas/{name}Block"} for name in names]
+    return {"anyOf": [_TEXT, {"type": "array", "items": {"anyOf": kinds}, "minItems": 1}]}
+
+
 _RULES: Json = {
+    "Turn": [
+        {
+            "anyOf": [
+                _where(role={"const": "user"}, content=_blocks("Text", "Result")),
+                _where(
+                    role={"const": "assistant"},
+                    content=_blocks("Text", "Thinking", "Hidden", "Use"),
+                ),
+            ]
+        }
+    ],
+    "MessagesRequest": [
+        {
+            "anyOf": [
+                {"not": _where(tool_choice=_where(type={"const": "any"}))},
+                _where(tools=_SOME),
+            ]
+        }
+    ],
     "InMessage": [
         {
             "anyOf": [
