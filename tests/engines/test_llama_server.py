@@ -104,6 +104,7 @@ def test_settings_lead_to_it_and_to_the_servers_own_counts(real):
             await talk.ask("Count to five.", **GREEDY)
             assert talk.as_said()
             assert talk.rows[-1].entry.text == "One, two, three, four, five."
+            assert await model.save() is False  # its cache is its own
         finally:
             await model.close()
 

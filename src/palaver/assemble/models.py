@@ -96,7 +96,8 @@ async def open_local(
     try:
         began = datetime.date.fromtimestamp(started)
         fmt = make_format(engine.file, began, settings.dialect, settings.reasoning_effort)
-        limit = int(settings.kv_disk_gb * (1 << 30)) if keep_states else 0
+        keeps = keep_states and isinstance(engine, ChildEngine)  # a server's cache is its own
+        limit = int(settings.kv_disk_gb * (1 << 30)) if keeps else 0
         return LocalModel(engine, fmt, States(paths.kv_dir(), engine.info.fingerprint, limit))
     except BaseException:
         await engine.close()
