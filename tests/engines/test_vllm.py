@@ -147,6 +147,7 @@ def test_the_command_line_of_vllm(tmp_path):
     assert command(given, file, 7)[1:] == [
         "serve", str(NANO), "--host", "127.0.0.1", "--port", "7",
         "--served-model-name", "palaver-nano", "--max-model-len", "512",
-        "--enable-prompt-tokens-details", "--tensor-parallel-size", "4", "--dtype", "bfloat16",
+        "--enable-prompt-tokens-details", "--max-logprobs", "1000",
+        "--tensor-parallel-size", "4", "--dtype", "bfloat16",
         "--enable-lora", "--lora-modules", f"adapter={NANO}", *more,
     ]  # fmt: skip

@@ -133,7 +133,13 @@ def main() -> None:
     parser.add_argument("model")
     parser.add_argument("--host")
     parser.add_argument("--port", type=int)
-    for name in ("--served-model-name", "--max-model-len", "--tensor-parallel-size", "--dtype"):
+    for name in (
+        "--served-model-name",
+        "--max-model-len",
+        "--tensor-parallel-size",
+        "--dtype",
+        "--max-logprobs",
+    ):
         parser.add_argument(name)
     parser.add_argument("--enable-prompt-tokens-details", action="store_true")
     parser.add_argument("--enable-lora", action="store_true")

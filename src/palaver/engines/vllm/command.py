@@ -6,6 +6,7 @@ from palaver.core.errors import UserError
 from palaver.engines.child.options import ModelFile, Options
 
 _KEPT = ("--host", "--port", "--api-key", "--served-model-name", "--uds")  # ours to choose
+_LIKELIEST = 1000  # tokens whose log-probabilities may be asked for; `classify` asks for as many
 ADAPTER = "adapter"  # its name at the server
 
 
@@ -21,6 +22,7 @@ def command(options: Options, file: ModelFile, port: int) -> list[str]:
         *("--served-model-name", file.name),
         *("--max-model-len", str(file.context)),
         "--enable-prompt-tokens-details",  # how many tokens were cached
+        *("--max-logprobs", str(_LIKELIEST)),
     ]
     if options.ranks > 1:
         line += ["--tensor-parallel-size", str(options.ranks)]
