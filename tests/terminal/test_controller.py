@@ -18,7 +18,7 @@ from palaver.config.settings import Settings
 from palaver.conversation import Conversation
 from palaver.core.errors import StoreError
 from palaver.core.events import Event, Prefill, ReasoningDelta, TextDelta
-from palaver.core.log import Row
+from palaver.core.log import Notice, Row
 from palaver.core.messages import Message, Text, user
 from palaver.sessions.background import AsyncStore
 from palaver.sessions.store import Store
@@ -151,6 +151,17 @@ async def test_a_turn_that_comes_while_the_state_is_saved_waits_for_it(tmp_path,
         await handle(chat, "two")
         assert roles(chat) == "uaua", chat.screen.lines
     assert not faults
+
+
+@in_loop
+async def test_what_a_command_printed_counts_before_anything_is_typed(tmp_path, monkeypatch):
+    async with chatting(tmp_path, monkeypatch) as chat:
+        await handle(chat, "one")
+        await chat.forecast.count(chat, "")
+        before = chat.forecast.cost.prefill
+        await chat.conversation.append(Notice("exec", "$ ls\n" + "word " * 50))
+        await chat.forecast.count(chat, "")
+        assert chat.forecast.cost.prefill > before + 50
 
 
 @in_loop

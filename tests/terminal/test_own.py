@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,10 @@ def test_a_command_that_prints_without_end_is_shown_and_kept_in_part(tmp_path, p
         terminal.line("!head -c 1500000 /dev/zero; echo over")
         terminal.wait(lambda: "over" in terminal.rows())
         terminal.wait("lines for the model")
+        terminal.line("!seq 5000")
+        terminal.wait("the middle left out")
+        count = int(re.findall(r"exit code 0; (\d+) lines", terminal.text())[-1])
+        assert 100 < count < 1000
         terminal.line("hello")
         terminal.answered()
         terminal.leave()

@@ -49,7 +49,7 @@ def find(name: str) -> Command:
     except KeyError:
         import difflib
 
-        near = difflib.get_close_matches(name, names(), 1, 0.5)
+        near = difflib.get_close_matches(name, names(), 1, 0.6)
         hint = f"did you mean /{near[0]}?" if near else "/help lists all commands"
         hint += " (// sends a line that begins with a slash)"
         raise UserError(f"there is no command /{name[:60]}", fix=hint) from None

@@ -48,7 +48,9 @@ class Forecast:
         began = self.forgotten
         cost, why = None, ""
         try:
-            text = conversation.said(chat.conversation.rows, said).text if said else ""
+            rows = chat.conversation.rows
+            told = bool(said or conversation.waiting(rows))
+            text = conversation.said(rows, said).text if told else ""
             cost = await model.cost(chat.conversation.view, chat.tooling.specs, text)
         except PalaverError as error:
             why = str(error).partition("\n")[0]

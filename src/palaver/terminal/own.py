@@ -53,9 +53,10 @@ async def run(chat: Controller, line: str, *, private: bool) -> None:
             chat.screen.note(ended)
         return
     text = plain(output.text())
-    await share(chat, line, text, ended)
-    lines = plural(text.count("\n") + 1 if text else 0, "line")
-    chat.screen.note(f"{ended}; {lines} for the model, with your next message")
+    shared = await share(chat, line, text, ended)
+    lines = plural(shared.count("\n") + 1 if shared else 0, "line")
+    rest = "" if shared == text else ", the middle left out"
+    chat.screen.note(f"{ended}; {lines} for the model, with your next message{rest}")
 
 
 class _Kept:
@@ -80,8 +81,8 @@ class _Kept:
                 await self._conversation.printed(self._begun, text)
 
 
-async def share(chat: Controller, line: str, text: str, ended: str = "") -> None:
-    """Keep what a command printed for the next message."""
+async def share(chat: Controller, line: str, text: str, ended: str = "") -> str:
+    """Keep what a command printed for the next message; return what of it the model gets."""
     printed = cut(text.rstrip("\n"), chat.tooling.shop.longest, "", None)
     last = f"[{ended}]" if ended else ""
     block = "\n".join(part for part in (f"$ {line}", printed, last) if part)
@@ -89,6 +90,7 @@ async def share(chat: Controller, line: str, text: str, ended: str = "") -> None
     chat.tooling.guard.taint(PRINTED)
     chat.forecast.forget()
     chat.screen.changed()
+    return printed
 
 
 def moves_to(line: str) -> str | None:
