@@ -10,7 +10,7 @@ from tests.server.serving import serving
 
 HOOKS = Path(__file__).parent / "unsaid.py"
 RUN = (
-    *(sys.executable, "-m", "schemathesis.cli", "run", "--no-color", "--max-examples", "20"),
+    *(sys.executable, "-m", "schemathesis.cli", "run", "--no-color", "--max-examples", "10"),
     *("--generation-deterministic", "--request-timeout", "120"),
     *("--suppress-health-check", "all", "--warnings", "off"),
     *("--phases", "fuzzing"),  # all of them, with 300 examples: some minutes, by hand

@@ -28,7 +28,7 @@ class Client:
         self.sent.append(message)
 
     async def get(self, reply):
-        await reply({"type": "http"}, self.receive, self.send)
+        await reply({"type": "http", "path": "/"}, self.receive, self.send)
         return b"".join(message.get("body", b"") for message in self.sent[1:]).decode()
 
     @property

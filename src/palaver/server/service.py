@@ -103,6 +103,7 @@ class Service:
         self._models: dict[tuple[datetime.date, str | None], list[LocalModel]] = {}
         self._answering: set[LocalModel] = set()
         self._starting = asyncio.Lock()
+        self._over = False  # no answer begins any more
 
     def opened(self, served: Served) -> None:
         """Serve a model that was loaded."""
@@ -126,8 +127,10 @@ class Service:
     async def alive(self) -> Served:
         """Return the model with an engine that runs: one that died is started again.
 
-        Raises ApiError as `served`, and where it can't be started.
+        Raises ApiError as `served`, where it can't be started, and once answers are cut off.
         """
+        if self._over:
+            raise server_ends()
         served = self.served
         async with self._starting:
             if not served.engine.alive:
@@ -373,6 +376,7 @@ class Service:
     def cut_off(self) -> None:
         """End all answers under way, and all that wait."""
         self.state = "draining"
+        self._over = True
         if self._served:
             self._served.lanes.refuse(server_ends())
         for model in list(self._answering):
