@@ -23,8 +23,8 @@ class Rope(Struct, frozen=True):
 
     theta: float
     factor: float = 1.0
-    slow: float = 1.0
-    fast: float = 32.0
+    slow: float = 1.0  # turns within `trained` that a pair is slowed in full at or below
+    fast: float = 32.0  # and those that it keeps its speed at or above
     trained: int = 4096  # tokens that the model saw before YaRN stretched them
     truncate: bool = False  # whole numbers for the ends of the ramp
     scale: float | None = None  # of cosines and sines; None is the paper's
@@ -35,17 +35,17 @@ class Config(Struct, frozen=True):
 
     original: bool
     vocabulary: int
-    width: int
-    inner: int
+    width: int  # of a token's vector
+    inner: int  # of an expert
     experts: int
-    chosen: int
+    chosen: int  # experts that a token goes through in each layer
     heads: int
     kv_heads: int
-    head: int
+    head: int  # values of one head
     windows: tuple[int, ...]
     context: int
     rope: Rope
-    tied: bool = False
+    tied: bool = False  # the unembedding is the embedding
     alpha: float = ALPHA
     limit: float = LIMIT
     epsilon: float = EPSILON

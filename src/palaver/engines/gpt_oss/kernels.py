@@ -44,14 +44,17 @@ def linear(x: Tensor, matrices: Matrices, number: int, bias: Tensor) -> Tensor:
 
 
 def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
-    """Return the RMSNorm of `x` (n, W) with `weight` float32, computed in float32."""
+    """Return the RMSNorm of `x` (n, W) with `weight` (W,) float32, computed in float32.
+
+    https://arxiv.org/abs/1910.07467
+    """
     return F.rms_norm(x.float(), weight.shape, weight, epsilon).to(x.dtype)
 
 
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Turn the halves of each head of `x` (n, heads, D) by angles, in float32.
+    """Turn the halves of each head of `x` (n, heads, D) by angles, in float32: rotary positions.
 
-    `cosine` and `sine` (n, 1, D), the sines of the first half negative.
+    https://arxiv.org/abs/2104.09864. `cosine` and `sine` (n, 1, D), the sines of the first half negative.
     """
     wide = x.float()
     swapped = wide.roll(wide.shape[-1] // 2, -1)
@@ -114,7 +117,10 @@ def _attend_alone(q: Tensor, keys: Tensor, values: Tensor, sinks: Tensor) -> Ten
 
 
 def swiglu(x: Tensor, alpha: float, limit: float) -> Tensor:
-    """Return (..., I) of `x` (..., 2 I): gates and values in turn, both clamped."""
+    """Return (..., I) of `x` (..., 2 I): gates and values in turn, both clamped.
+
+    SwiGLU (https://arxiv.org/abs/2002.05202) with gpt-oss's slope `alpha`, and 1 added to values.
+    """
     gate = x[..., ::2].clamp(max=limit)
     value = x[..., 1::2].clamp(-limit, limit)
     return gate * torch.sigmoid(alpha * gate) * (value + 1)

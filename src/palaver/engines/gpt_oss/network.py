@@ -58,12 +58,15 @@ class Cache:
 
 
 class Network:
-    """A model whose weights are loaded."""
+    """A model whose weights are loaded: https://arxiv.org/abs/2508.10925 describes it.
+
+    A layer is attention and then a mixture of experts, each behind a norm and added to its input.
+    """
 
     def __init__(self, config: Config, weights: Weights) -> None:
         self.config = config
         self.weights = weights
-        self._turns = self._turned(1024)
+        self._rope = self._rope_table(1024)
 
     def forward(self, ids: Sequence[int], cache: Cache) -> Tensor:
         """Run `ids` (at least one) after what `cache` holds, which grows by them.
@@ -82,17 +85,17 @@ class Network:
     def _forward(self, ids: Sequence[int], cache: Cache, start: int, end: int) -> Tensor:
         device = self.weights.embedding.device
         x = F.embedding(torch.tensor(list(ids), device=device), self.weights.embedding)
-        if end > len(self._turns[0]):
-            self._turns = self._turned(max(end, min(2 * end, self.config.context)))
-        turn = self._turns[0][start:end], self._turns[1][start:end]
+        if end > len(self._rope[0]):
+            self._rope = self._rope_table(max(end, min(2 * end, self.config.context)))
+        rope = self._rope[0][start:end], self._rope[1][start:end]
         for number, layer in enumerate(self.weights.layers):
-            x = x + self._attend(x, number, layer, turn, cache)
-            x = x + self._think(x, layer)
+            x = x + self._attend(x, number, layer, rope, cache)
+            x = x + self._experts(x, layer)
         cache.length = end
         last = kernels.norm(x[-1:], self.weights.norm, self.config.epsilon)
         return kernels.product(last, self.weights.unembedding)[0].float()
 
-    def _turned(self, count: int) -> tuple[Tensor, Tensor]:
+    def _rope_table(self, count: int) -> tuple[Tensor, Tensor]:
         """Return the cosines and sines of the first positions (count, 1, D), for `rotate`."""
         speeds, scale = frequencies(self.config.rope, self.config.head)
         angles = torch.arange(count)[:, None] * speeds
@@ -102,21 +105,21 @@ class Network:
         return both[0].to(device), both[1].to(device)
 
     def _attend(
-        self, x: Tensor, number: int, of: Layer, turn: tuple[Tensor, Tensor], cache: Cache
+        self, x: Tensor, number: int, of: Layer, rope: tuple[Tensor, Tensor], cache: Cache
     ) -> Tensor:
-        """Return the attention of layer `number`, (n, W)."""
+        """Return what the attention of layer `number` makes of `x` (n, W), the same shape."""
         c = self.config
         seen = kernels.norm(x, of.attention_norm, c.epsilon)
         heads = kernels.product(seen, of.qkv, of.qkv_bias).view(len(x), -1, c.head)
-        turned = kernels.rotate(heads[:, : -c.kv_heads], *turn)
-        q, k = turned.split((c.heads, c.kv_heads), dim=1)
+        rotated = kernels.rotate(heads[:, : -c.kv_heads], *rope)
+        q, k = rotated.split((c.heads, c.kv_heads), dim=1)
         v = heads[:, -c.kv_heads :]
         keys, values = cache.put(number, k, v)
         mixed = kernels.attention(q, keys, values, of.sinks, c.windows[number])
         return kernels.product(mixed, of.out, of.out_bias)
 
-    def _think(self, x: Tensor, of: Layer) -> Tensor:
-        """Return what the chosen experts of a layer add, (n, W)."""
+    def _experts(self, x: Tensor, of: Layer) -> Tensor:
+        """Return what the chosen experts of a layer make of `x` (n, W), the same shape."""
         c = self.config
         seen = kernels.norm(x, of.experts_norm, c.epsilon)
         best = kernels.product(seen, of.router, of.router_bias).topk(c.chosen, dim=-1)

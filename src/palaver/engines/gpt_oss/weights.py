@@ -70,7 +70,7 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, room: int = 0)
 
     def number(tensor: Tensor) -> Tensor:
         moved = tensor.to(device=device, dtype=dtype)
-        return moved.clone() if _crooked(moved) else moved
+        return moved.clone() if _misaligned(moved) else moved
 
     def experts(matrices: Matrices) -> Matrices:
         if isinstance(matrices, Packed):
@@ -100,7 +100,7 @@ def convert(weights: Weights, dtype: torch.dtype, device: str, *, room: int = 0)
     )
 
 
-def _crooked(tensor: Tensor) -> bool:
+def _misaligned(tensor: Tensor) -> bool:
     """Whether rows begin within a line of the processor's cache: a product takes a third longer."""
     return tensor.device.type == "cpu" and int(tensor.data_ptr()) % _LINE != 0
 
@@ -121,7 +121,7 @@ def size(weights: Weights, dtype: torch.dtype) -> int:
             if isinstance(part, Tensor) and part.dtype != dtype:
                 total += part.numel() * dtype.itemsize
     for part in parts:
-        made = part.dtype != dtype or _crooked(part)
+        made = part.dtype != dtype or _misaligned(part)
         total += part.nbytes + (part.numel() * dtype.itemsize if made else 0)
     return total
 
