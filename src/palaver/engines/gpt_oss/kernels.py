@@ -54,7 +54,8 @@ def norm(x: Tensor, weight: Tensor, epsilon: float) -> Tensor:
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn the halves of each head of `x` (n, heads, D) by angles, in float32: rotary positions.
 
-    https://arxiv.org/abs/2104.09864. `cosine` and `sine` (n, 1, D), the sines of the first half negative.
+    https://arxiv.org/abs/2104.09864; `cosine` and `sine` (n, 1, D), the first half of the sines
+    negative.
     """
     wide = x.float()
     swapped = wide.roll(wide.shape[-1] // 2, -1)
