@@ -177,9 +177,14 @@ class LocalModel:
 
         `parser` reads the answer where it is not written as the format has it.
         """
-        if parser is None and reply is None and sampling.json_schema is not None:
-            parser = self.format.parser(prompt.text, tools)
-            prompt, sampling = await self._begun(prompt, parser, sampling)
+        if sampling.json_schema is not None:
+            # Where the JSON is complete llama.cpp lets gpt-oss write <|end|> alone, and holds
+            # nothing that comes after that.
+            ends = sorted(self.format.ends - self.engine.tokenizer.eog)
+            sampling = structs.replace(sampling, stop=(*sampling.stop, *ends))
+            if parser is None and reply is None:
+                parser = self.format.parser(prompt.text, tools)
+                prompt = await self._headed(prompt, parser)
         room = self.engine.info.context - len(prompt.ids)
         if room < 1:
             raise UserError(
@@ -210,24 +215,13 @@ class LocalModel:
                 self._cancelled = False
                 self._learn(answer.timings)
 
-    async def _begun(
-        self, prompt: Prompt, parser: Parser, sampling: Sampling
-    ) -> tuple[Prompt, Sampling]:
-        """Begin a reply that is JSON from its first word on: a header would not be let through.
-
-        Nor does another message follow it: where it is complete, llama.cpp lets gpt-oss write
-        `<|end|>` alone, and holds nothing that comes after that.
-        """
-        header = self.format.header
-        if not header:
-            return prompt, sampling
-        parser.feed(header)
-        ids = (*prompt.ids, *await self.encode(Rendered(header)))
-        ends = sorted(self.format.ends - self.engine.tokenizer.eog)
-        return (
-            structs.replace(prompt, text=prompt.text + header, ids=ids),
-            structs.replace(sampling, stop=(*sampling.stop, *ends)),
-        )
+    async def _headed(self, prompt: Prompt, parser: Parser) -> Prompt:
+        """Begin a reply that is JSON from its first word on: no header would be let through."""
+        if not self.format.header:
+            return prompt
+        parser.feed(self.format.header)
+        ids = (*prompt.ids, *await self.encode(Rendered(self.format.header)))
+        return structs.replace(prompt, text=prompt.text + self.format.header, ids=ids)
 
     def _learn(self, timings: Timings) -> None:
         self.last = timings
