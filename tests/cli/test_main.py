@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 
 import pytest
@@ -109,6 +111,37 @@ def test_a_folder_that_is_gone_is_said(tmp_path, command):
     assert done.returncode == 2
     assert "the folder that palaver was started in is gone" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+FEWER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if not os.getuid() else []
+
+
+@pytest.mark.skipif(bool(FEWER) and not shutil.which("setpriv"), reason="root may read all")
+def test_what_may_not_be_read_is_said(tmp_path):
+    closed = tmp_path / "closed"
+    home = tmp_path / "home"
+    for folder in (closed, home / "data"):
+        folder.mkdir(mode=0o700, parents=True)
+        folder.chmod(0)
+    try:
+        for place, command, what in (
+            (tmp_path, ["ask", "-m", str(closed), "hi"], closed),
+            (tmp_path, ["ask", "-m", str(closed / "x.gguf"), "hi"], closed / "x.gguf"),
+            (home, ["sessions", "list"], home / "data"),
+            (home, ["ask", "hi"], home / "data"),
+        ):
+            done = subprocess.run(
+                [*FEWER, *PALAVER, *command],
+                env=environment(place), capture_output=True, text=True, timeout=60,
+                stdin=subprocess.DEVNULL,
+            )  # fmt: skip
+            assert done.returncode == 2, done.stderr
+            assert f"{what}" in done.stderr
+            assert "permission denied" in done.stderr
+            assert "Traceback" not in done.stderr
+    finally:
+        for folder in (closed, home / "data"):
+            folder.chmod(0o700)
 
 
 def test_a_bad_config_says_where_and_what(tmp_path):

@@ -21,10 +21,13 @@ def main() -> None:
     except KeyboardInterrupt:  # while something was still being imported, or already closed
         code = 130
     except OSError as error:
-        if not _unwritable(error):
+        if _unwritable(error):
+            _streams.silence()
+            code = 0 if isinstance(error, BrokenPipeError) else _streams.report(_full(error))
+        elif isinstance(error, PermissionError) and error.filename:
+            code = _streams.report(_forbidden(error))
+        else:
             raise
-        _streams.silence()
-        code = 0 if isinstance(error, BrokenPipeError) else _streams.report(_full(error))
     _ignore_interrupts()
     sys.exit(code)
 
@@ -56,6 +59,12 @@ def _full(error: OSError) -> Exception:
     from palaver.core.errors import PalaverError
 
     return PalaverError(f"the output can't be written: {error.strerror}")
+
+
+def _forbidden(error: OSError) -> Exception:
+    from palaver.config.paths import forbidden
+
+    return forbidden(error.filename)
 
 
 def _first() -> bool:

@@ -78,13 +78,27 @@ def models_dir() -> Path:
 def existing(name: str) -> Path | None:
     """Return the file or folder that a user's word names, None where it names none.
 
-    A word that can't be a name, such as a sentence that is too long for one, names none.
+    A word that can't be a name, such as a sentence that is too long for one, names none. Raises
+    UserError for one that they may not look at.
     """
     try:
         path = Path(name).expanduser()
-        return path if path.exists() else None
+        if not path.exists():
+            return None
+    except PermissionError:
+        raise forbidden(path) from None
     except (OSError, RuntimeError):  # too long; "~nobody"
         return None
+    if path.is_dir() and not os.access(path, os.R_OK | os.X_OK):
+        raise forbidden(path)
+    return path
+
+
+def forbidden(path: str | Path) -> UserError:
+    """Make the error for a file or folder that the user may not read or write."""
+    return UserError(
+        f"{path}: permission denied", fix="Check its rights, and those of its folders."
+    )
 
 
 def database() -> Path:
