@@ -177,6 +177,12 @@ def test_what_is_wrong_is_told_as_anthropic_tells_it(claude, wrong, field):
     assert error["error"]["message"].startswith(field)
 
 
+def test_the_model_is_listed(claude):
+    (model,) = claude.models.list()
+    assert (model.id, model.type) == ("palaver-tiny", "model")
+    assert claude.models.retrieve("palaver-tiny").created_at == model.created_at
+
+
 def test_other_errors_are_anthropics_too(claude, server):
     with pytest.raises(anthropic.NotFoundError) as refused:
         ask(claude, model="other")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.server.serving import until
 
+OLDEST = 20  # of node
 HERE = Path(__file__).parent / "npm"
 NPM = ("npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts")
 
@@ -17,6 +18,9 @@ def folder(tmp_path_factory):
     """Install the package into a folder of its own, where there is a registry."""
     if not (shutil.which("node") and shutil.which("npm")):
         pytest.skip("node or npm is not installed")
+    version = subprocess.run(["node", "--version"], capture_output=True, text=True).stdout
+    if int(version[1:].partition(".")[0]) < OLDEST:
+        pytest.skip(f"node is older than {OLDEST}, which the package needs: {version}")
     made = shutil.copytree(HERE, tmp_path_factory.mktemp("npm") / "ask")
     run = [*NPM, "--fetch-retries=1", "--fetch-timeout=20000"]
     try:

@@ -354,13 +354,14 @@ def test_a_key_is_asked_for_and_stays_in_the_tab(browser, tmp_path):
         [sys.executable, "-m", "palaver.cli.main", "serve", "keys", "add", "me"],
         env=environment(tmp_path), capture_output=True, text=True, check=True,
     ).stdout.strip()  # fmt: skip
-    with serving(tmp_path, "--require-key", "--page", "me") as server:
+    with serving(tmp_path, "--require-key", "--page", "me", "--no-save") as server:
         assert server.ask("GET", "/page/api/about", None, {"x-palaver-page": "1"})[0] == 401
         with watched(browser, server) as page:
             page.goto("/")
             page.get_by_role("textbox", name="Key").fill(key)
             page.keyboard.press("Enter")
             page.wait_for_selector("#model:has-text('tiny')")
+            page.wait_for_selector("text=What is said here ends with the server")
             say(page, "Hello!")
             assert key not in page.url + page.content()
             assert page.evaluate("JSON.stringify(localStorage)") == "{}"

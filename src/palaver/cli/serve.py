@@ -42,7 +42,7 @@ _PAGE = ("system", "tools", "max_tool_rounds", "consent", "no_sandbox", "no_save
 @click.option("--allow-origin", multiple=True, metavar="URL",
               help="A page that may ask, such as https://chat.example.")  # fmt: skip
 @click.option("--page", multiple=True, metavar="NAME",
-              help="A key that may use the page, which shows all your sessions.")  # fmt: skip
+              help="A key that may use the page, with all your sessions, and --tools.")  # fmt: skip
 @click.option("--embeddings", is_flag=True, help="Make vectors of texts, too.")
 @click.option("--capture", is_flag=True,
               help="Keep what clients say and are answered, as sessions.")  # fmt: skip

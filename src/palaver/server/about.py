@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 from typing import Annotated, Any
 
@@ -46,8 +47,10 @@ async def metrics(request: Request) -> Response:
 
 
 async def models(request: Request) -> Response:
-    """List the models: the one that is served."""
-    return json_response({"object": "list", "data": [_model(request.app.state.service)]})
+    """List the models, the one that is served, as OpenAI's clients look for it and Anthropic's."""
+    one = _model(request.app.state.service)
+    ends = {"first_id": one["id"], "last_id": one["id"], "has_more": False}
+    return json_response({"object": "list", "data": [one], **ends})
 
 
 async def model(request: Request) -> Response:
@@ -58,11 +61,15 @@ async def model(request: Request) -> Response:
 
 
 def _model(service: Service) -> dict[str, object]:
+    began = datetime.datetime.fromtimestamp(int(service.began), datetime.UTC)
     made: dict[str, object] = {
         "id": service.name,
         "object": "model",
         "created": int(service.began),
         "owned_by": "palaver",
+        "type": "model",
+        "display_name": service.name,
+        "created_at": began.isoformat(),
     }
     if service.lanes:
         made["max_model_len"] = service.served.engine.info.context
