@@ -56,7 +56,7 @@ function open(id) {
   closeSide();
   input.value = sessionStorage.getItem(`draft ${id ?? "new"}`) ?? "";
   grow();
-  if (id === null) log.welcome();
+  if (id === null) log.welcome(state.about?.keeps !== false);
   else watch();
   if (id !== null && !sessions.list.some((one) => one.id === id)) list();
   show();
@@ -357,6 +357,7 @@ async function about() {
     if (error.status === 403) return notice(error.message, "bad");
   }
   show();
+  if (state.about?.keeps === false && document.querySelector(".welcome")) log.welcome(false);
   if (state.about?.state !== "ready") setTimeout(about, AGAIN);
 }
 

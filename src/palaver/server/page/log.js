@@ -34,8 +34,11 @@ export class Log {
     return spent ? (spent.reused ?? 0) + (spent.prefilled ?? 0) + (spent.decoded ?? 0) : 0;
   }
 
-  welcome() {
-    const words = "What is said here is kept on your own disk, and goes on in the terminal with palaver --resume.";
+  // `keeps`: what is said outlives the server.
+  welcome(keeps) {
+    const words = keeps
+      ? "What is said here is kept on your own disk, and goes on in the terminal with palaver --resume."
+      : "What is said here ends with the server: it was started with --no-save.";
     const head = el("h2", {}, "What do you want to talk about?");
     this.root.replaceChildren(el("div", { class: "welcome" }, head, el("p", {}, words)));
   }

@@ -48,6 +48,7 @@ class Desk:
         self.settings = settings
         self.bench = Bench(service, settings, policy)
         self._names = access.names
+        self.keeps = access.keep
         self._vault = Vault(keep=access.keep)
         self._opening = asyncio.Lock()
         self._store: AsyncStore | None = None

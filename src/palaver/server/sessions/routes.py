@@ -140,6 +140,7 @@ async def _about(request: Request) -> object:
         "sampling": service.usual,
         "tools": desk.bench.names,
         "root": str(desk.bench.root),
+        "keeps": desk.keeps,
     }
 
 
