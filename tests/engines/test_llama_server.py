@@ -122,7 +122,7 @@ def test_what_it_can_not_do_is_refused_by_name(real):
             with pytest.raises(UserError, match=reason):
                 await assemble.open_model(settings(real, **given), started=0.0)
         wrong = Settings(engine="llama-server", endpoint=real.url, endpoint_key="wrong")
-        with pytest.raises(EngineError, match="401"):
+        with pytest.raises(UserError, match="refused the key"):
             await assemble.open_model(wrong, started=0.0)
 
     asyncio.run(run())

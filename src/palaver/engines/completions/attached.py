@@ -91,7 +91,7 @@ class Attached:
                         if data.strip() != "[DONE]":
                             yield data
         except RefusedError as error:
-            raise _refusal(error) from None
+            raise refusal(error) from None
 
     def _read(self, decoder: msgspec.json.Decoder[Any], data: str) -> Any:
         """Decode an event. Raises EngineError where it is none, or says what went wrong."""
@@ -103,11 +103,11 @@ class Attached:
             code = chunk.error.get("code") if isinstance(chunk.error, dict) else None
             said = words(msgspec.json.encode({"error": chunk.error}))
             status = code if isinstance(code, int) else 500
-            raise _refusal(RefusedError(self._server.name, status, said))
+            raise refusal(RefusedError(self._server.name, status, said))
         return chunk
 
 
-def _refusal(error: RefusedError) -> EngineError | UserError:
+def refusal(error: RefusedError) -> EngineError | UserError:
     """Say in our words what a server refused; some faults it finds when it has begun."""
     if error.status in (401, 403):
         return UserError(

@@ -12,6 +12,7 @@ import msgspec
 from palaver.core import install
 from palaver.core.errors import UserError
 from palaver.engines.child.process import Progress
+from palaver.engines.completions.attached import refusal
 from palaver.engines.completions.engine import Completions
 from palaver.engines.completions.llama_server import LlamaServer
 from palaver.engines.completions.llama_words import of_llama_server
@@ -38,6 +39,21 @@ async def attach(
     be less than the server's. `progress` gets lines for the user while the server is loading.
     Raises UserError, EngineError.
     """
+    try:
+        return await _attach(server, model, tokenizer, context, progress)
+    except RefusedError as error:
+        if error.status in (401, 403):
+            raise refusal(error) from None
+        raise
+
+
+async def _attach(
+    server: Server,
+    model: str | None,
+    tokenizer: str | None,
+    context: int | None,
+    progress: Progress | None,
+) -> Completions | LlamaServer:
     listed = await models(server, limit=_LISTING)
     if not listed:
         raise UserError(f"{server.name} has no models")
