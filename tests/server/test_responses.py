@@ -6,6 +6,7 @@ import openai
 import pytest
 
 from palaver.core.messages import Message
+from palaver.models.prompt import all_ids
 from palaver.sessions.store import Store
 
 READ = {
@@ -87,6 +88,18 @@ def test_going_on_from_a_response(client, home):
         said = [r.entry.text for r in store.path(session) if isinstance(r.entry, Message)]
         assert said == [HELLO, first.output_text, "Be brief.", "Goodbye!", other.output_text]
         assert len(store.branches(session)) == 2
+
+
+def test_a_kept_answer_has_all_its_ids(client, home):
+    first = ask(client, "Who made you?", store=False)  # known to the server, not in the store
+    talk = [{"role": "user", "content": "Who made you?"}, first.output[0].to_dict()]
+    second = ask(client, [*talk, {"role": "user", "content": "Thanks!"}])
+    cached = second.usage.input_tokens_details.cached_tokens
+    assert cached >= first.usage.total_tokens - 1
+    with Store(home / "data" / "palaver.db", readonly=True) as store:
+        rows = store.path(int(second.id.split("_")[1]))
+    ids = all_ids(rows[-1], {row.id: row for row in rows})
+    assert len(ids) == second.usage.total_tokens
 
 
 def test_a_response_is_found_again(client):

@@ -41,7 +41,7 @@ async def messages(request: Request) -> Response:
     """Answer, streamed or whole."""
     service: Service = request.app.state.service
     given = await body.read(request, MessagesRequest)
-    service.admit(given.model)
+    service.admit(given.model, sum(len(turn.content) for turn in given.messages), "messages")
     made = _Answer(service, given, request.state.client)
     return Stream(made.events(), named=True) if given.stream else Whole(made.whole())
 
