@@ -366,3 +366,14 @@ def test_a_key_is_asked_for_and_stays_in_the_tab(browser, tmp_path):
             assert key not in page.url + page.content()
             assert page.evaluate("JSON.stringify(localStorage)") == "{}"
         assert not any(key in line for line in server.lines)
+
+
+def test_the_end_of_the_server_is_told_once(browser, tmp_path):
+    with serving(tmp_path) as server, watched(browser, server) as page:
+        page.goto("/")
+        page.wait_for_selector("#model:has-text('context')")
+        say(page, "Hello!")
+        server.process.terminate()
+        page.wait_for_selector("#notices :text('The server ends')")
+        until(page, "document.querySelectorAll('[data-lost]').length === 1")
+        assert server.process.wait(60) == 0
