@@ -3,12 +3,14 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from tests.support.terminal import Terminal
 
 from palaver.cli.ask import compose
 from palaver.cli.flags import asks, read, with_tools
@@ -164,6 +166,16 @@ def test_a_bad_model_is_named_once_with_what_to_do(env, tmp_path):
     assert done.returncode == 2
     assert done.stderr.count("bad.gguf") == 1
     assert "Traceback" not in done.stderr
+
+
+def test_what_is_waited_for_is_said_on_a_terminal(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        line = [PALAVER, "ask", "--endpoint", f"127.0.0.1:{silent.getsockname()[1]}", "hi"]
+        with Terminal(tmp_path, command=line) as terminal:
+            terminal.wait("waiting for the server ... 2 s")
+            terminal.send("\x03")
+            assert terminal.ended() == 130
+            assert "waiting" not in terminal.text()
 
 
 def test_interrupted_is_130_and_what_came_is_kept(env):

@@ -112,6 +112,7 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, interrupt)
+    screen.waits.begin(lambda: "reading" if chat.model else chat.loading.state)
     try:
         await chat.open()
         await chat.ready()  # what is wrong with the model is said before anything is stored
@@ -122,6 +123,7 @@ async def _ask(question: str, schema: str | None, settings: Any, chosen: dict[st
     except asyncio.CancelledError:
         return 130
     finally:
+        screen.waits.end()
         with suppress(asyncio.CancelledError):
             await chat.close()
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from itertools import count
 
 import msgspec
 
@@ -20,8 +24,42 @@ from palaver.core.events import (
 )
 from palaver.core.log import Row
 from palaver.terminal.answer import MarkdownView
+from palaver.terminal.fold import beginning
 from palaver.terminal.painter import Painter
 from palaver.terminal.plain import PlainScreen
+
+
+class Waits:
+    """Says on a terminal what is waited for, from the first second on; gone when anything comes."""
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[None] | None = None
+        self._shown = False
+
+    def begin(self, what: Callable[[], str]) -> None:
+        """Begin to wait; `what` says for what, each second."""
+        if sys.stderr.isatty() and not environment.dumb_terminal():
+            self._task = asyncio.create_task(self._tell(what))
+
+    async def _tell(self, what: Callable[[], str]) -> None:
+        for passed in count(1):
+            await asyncio.sleep(1)
+            columns = shutil.get_terminal_size().columns
+            self._show(beginning(f"{what()} ... {passed} s", max(2, columns - 1)))
+
+    def end(self) -> None:
+        """Take away what was said; safe to call twice."""
+        if self._task:
+            self._task.cancel()
+            self._task = None
+            if self._shown:
+                self._show("")
+
+    def _show(self, text: str) -> None:
+        self._shown = True
+        with suppress(OSError):
+            sys.stderr.write(f"\r\x1b[K{text}")
+            sys.stderr.flush()
 
 
 class OneShotScreen(PlainScreen):
@@ -31,6 +69,16 @@ class OneShotScreen(PlainScreen):
         """`kept`: the session can be gone on with."""
         super().__init__()
         self._kept = kept
+        self.waits = Waits()
+
+    def _tell(self, text: str) -> None:
+        self.waits.end()
+        super()._tell(text)
+
+    def _write(self, text: str) -> None:
+        if text:
+            self.waits.end()
+        super()._write(text)
 
     def recap(self, text: str) -> None:
         """Show nothing of a session that is gone on with."""
@@ -94,6 +142,7 @@ class MarkdownScreen(OneShotScreen):
         self._tell_ending(row)
 
     def _raw(self, text: str) -> None:
+        self.waits.end()
         sys.stdout.write(text)
         sys.stdout.flush()
 
@@ -106,7 +155,7 @@ class PipeScreen(OneShotScreen):
         super().show([event for event in events if not isinstance(event, ReasoningDelta)])
 
 
-def make_screen(*, as_json: bool, raw: bool, kept: bool) -> PlainScreen:
+def make_screen(*, as_json: bool, raw: bool, kept: bool) -> OneShotScreen:
     """Choose by where the output goes; `raw`: tokens' own text, which is no Markdown."""
     if as_json:
         return JsonScreen(kept=kept)
@@ -118,7 +167,5 @@ def make_screen(*, as_json: bool, raw: bool, kept: bool) -> PlainScreen:
 
 
 def _size() -> tuple[int, int]:
-    import shutil
-
     size = shutil.get_terminal_size()
     return max(2, size.columns - 1), size.lines
