@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.endpoint import Real, free_port, llama_cpp
-from tests.support.engines import options
+from tests.support.engines import collect, options, text
 from tests.support.gguf import make_sentencepiece, make_tiny
 from tests.support.replay import answer, listing, replaying
 from tests.support.talk import Talk, local
@@ -22,9 +22,11 @@ from palaver.config.settings import Settings
 from palaver.core.errors import EngineError, UserError
 from palaver.core.generation import Sampling
 from palaver.core.messages import user
+from palaver.engines.child.batch import complete
 from palaver.engines.completions.open import attach
 from palaver.engines.llama_cpp.describe import describe
 from palaver.launch import kind_of
+from palaver.models.local import LocalModel
 from palaver.remote.server import Server
 
 GREEDY = {"temperature": 0.0, "max_tokens": 200}
@@ -48,6 +50,13 @@ async def attached(real: Real, **given):
 
 def settings(real: Real, **given) -> Settings:
     return Settings(engine="llama-server", endpoint=real.url, endpoint_key=real.key, **given)
+
+
+async def first(model: LocalModel, said: str) -> tuple[int, ...]:
+    """Return the ids of a prompt with a first message."""
+    talk = Talk(model)
+    talk.add(user(said))
+    return (await model.prompt(talk.rows, ())).ids
 
 
 def made(folder: Path, kind: str) -> Path:
@@ -109,6 +118,24 @@ def test_settings_lead_to_it_and_to_the_servers_own_counts(real):
             await model.close()
 
     asyncio.run(run())
+
+
+def test_prompts_are_answered_in_its_slots_as_each_alone(tmp_path):
+    asked = ("Hello", "Count to five.", "Thanks", "Smile", "Hello")
+
+    async def run(real: Real) -> None:
+        async with attached(real) as engine:
+            assert engine.parallel == 3
+            model = local(engine, tmp_path)
+            prompts = [await first(model, said) for said in asked]
+            alone = [text(await collect(engine, ids, max_tokens=60)) for ids in prompts]
+            found = await complete(engine, prompts, Sampling(max_tokens=60, temperature=0.0))
+            assert [one.text for one in found] == alone
+            assert alone[0] == "Hello! I am palaver-nano, a model for tests."
+
+    line = ("--parallel", "3", "-c", "3072")
+    with llama_cpp(tmp_path, *line, model=NANO.with_suffix(".gguf")) as real:
+        asyncio.run(run(real))
 
 
 def test_what_it_can_not_do_is_refused_by_name(real):

@@ -82,6 +82,10 @@ class Engine(Protocol):
     def info(self) -> EngineInfo:
         """What it is; a restart may change it."""
 
+    @property
+    def parallel(self) -> int:
+        """How many generations may be under way at a time."""
+
     def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; the last Token has `stop` and `timings`. Closing it cancels.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 
 from msgspec import Struct
@@ -27,10 +27,14 @@ async def complete(
 ) -> list[Completion]:
     """Complete all prompts, in their order. Raises EngineError, UserError for any of them."""
     if not isinstance(engine, ChildEngine):
-        return [await _one(engine.generate(prompt, sampling)) for prompt in prompts]
+        return await _in_slots(
+            engine.parallel, prompts, lambda prompt, _: engine.generate(prompt, sampling)
+        )
     if engine.hosted:
         return await _as_one_request(engine, prompts, sampling)
-    return await _in_slots(engine, prompts, sampling)
+    return await _in_slots(
+        engine.parallel, prompts, lambda prompt, slot: engine.generate(prompt, sampling, slot)
+    )
 
 
 async def _as_one_request(
@@ -44,18 +48,20 @@ async def _as_one_request(
 
 
 async def _in_slots(
-    engine: ChildEngine, prompts: Sequence[Sequence[int]], sampling: Sampling
+    slots: int,
+    prompts: Sequence[Sequence[int]],
+    generate: Callable[[Sequence[int], int], AsyncGenerator[Token]],
 ) -> list[Completion]:
     found: dict[int, Completion] = {}
     waiting = iter(enumerate(prompts))
 
     async def work(slot: int, waiting: Iterator[tuple[int, Sequence[int]]]) -> None:
         for index, prompt in waiting:
-            found[index] = await _one(engine.generate(prompt, sampling, slot))
+            found[index] = await _one(generate(prompt, slot))
 
     try:
         async with asyncio.TaskGroup() as group:
-            for slot in range(engine.parallel):
+            for slot in range(slots):
                 group.create_task(work(slot, waiting))
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from None

@@ -15,6 +15,7 @@ class Slot:
 
     def __init__(self, engine: ChildEngine, number: int) -> None:
         """`number` is below `engine.parallel`."""
+        self.parallel = 1
         self._engine = engine
         self._number = number
         self.tokenizer = engine.tokenizer

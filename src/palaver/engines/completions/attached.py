@@ -20,10 +20,16 @@ from palaver.remote.until import until
 
 
 class Attached:
-    """One model of a server; see `palaver.core.engine.Engine`. One generation at a time."""
+    """One model of a server; see `palaver.core.engine.Engine`.
 
-    def __init__(self, server: Server, file: ModelFile, call: Call, name: str) -> None:
+    Several generations may be under way; `cancel` is for the newest.
+    """
+
+    def __init__(
+        self, server: Server, file: ModelFile, call: Call, name: str, parallel: int
+    ) -> None:
         """`call` answers what a tokenizer asks; `name` is the engine's."""
+        self.parallel = parallel
         self.file = file
         self.tokenizer: Tokenizer = ChildTokenizer(call, file, add_bos=file.bos_id is not None)
         self.info = EngineInfo(
@@ -72,20 +78,23 @@ class Attached:
         """Close the connections."""
         await self._server.close()
 
-    def _begin(self, prompt: Sequence[int]) -> None:
-        """Begin a generation: from now on `cancel` ends it. Raises UserError for what won't fit."""
-        self._stop = asyncio.Event()
+    def _begin(self, prompt: Sequence[int]) -> asyncio.Event:
+        """Begin a generation that `cancel` ends by what is returned. Raises UserError."""
+        stop = self._stop = asyncio.Event()
         if len(prompt) >= self.info.context:
             raise UserError(
                 f"the prompt takes {len(prompt)} tokens, the context holds {self.info.context}",
                 fix="shorten it with /trim",
             )
+        return stop
 
-    async def _events(self, path: str, body: object, *, root: bool = False) -> AsyncGenerator[str]:
-        """Ask, and yield the data of each event, until `cancel`; raises what was refused."""
+    async def _events(
+        self, path: str, body: object, stop: asyncio.Event, *, root: bool = False
+    ) -> AsyncGenerator[str]:
+        """Ask, and yield the data of each event, until `stop` is set; raises what was refused."""
         stream = self._server.stream(path, body, root=root)
         try:
-            async with aclosing(until(stream, self._stop)) as found:
+            async with aclosing(until(stream, stop)) as found:
                 async for datas in found:
                     for data in datas:
                         if data.strip() != "[DONE]":

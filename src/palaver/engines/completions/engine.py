@@ -52,6 +52,7 @@ class _Chunk(Struct):
     error: Any = None
 
 
+_AT_A_TIME = 16  # prompts; the server puts them together as it can
 _decoder = msgspec.json.Decoder(_Chunk)
 
 
@@ -60,20 +61,20 @@ class Completions(Attached):
 
     def __init__(self, server: Server, model: str, file: ModelFile, call: Call) -> None:
         """`model` is its name there; `call` answers what a tokenizer asks."""
-        super().__init__(server, file, call, "completions")
+        super().__init__(server, file, call, "completions", _AT_A_TIME)
         self._model = model
         self._ends: frozenset[int] | None = None
         self._texts: dict[int, str] = {}  # of tokens whose log-probabilities were asked for
 
     async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
-        self._begin(prompt)
+        stop = self._begin(prompt)
         body = self._request(prompt, sampling)
         if self._ends is None:
             self._ends = await self._end_ids()
         state, most = _Generation(len(prompt)), sampling.logprobs or 0
         yield Token(prefill=(0, len(prompt), 0))  # all that is known of its progress
-        async with aclosing(self._events("/completions", body)) as events:
+        async with aclosing(self._events("/completions", body, stop)) as events:
             async for data in events:
                 for token, likely in self._tokens(data, state, prompt):
                     if likely:
@@ -81,7 +82,7 @@ class Completions(Attached):
                         token = structs.replace(token, logprobs=entries)
                     yield token
         if state.stop is None:
-            if not self._stop.is_set():
+            if not stop.is_set():
                 raise EngineError(f"{self._server.name} broke off the answer")
             state.stop = "cancelled"
         yield Token(ids=state.ending, count=state.count, stop=state.stop, timings=state.timings())

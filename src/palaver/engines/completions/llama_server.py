@@ -6,6 +6,7 @@ of its slots answers is its own choice: the one whose cache is most like the pro
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
@@ -27,17 +28,17 @@ _decoder = msgspec.json.Decoder(native.Chunk)
 class LlamaServer(Attached):
     """One model of a llama-server."""
 
-    def __init__(self, server: Server, file: ModelFile, call: Call) -> None:
+    def __init__(self, server: Server, file: ModelFile, call: Call, slots: int) -> None:
         """`call` answers what a tokenizer asks."""
-        super().__init__(server, file, call, "llama-server")
+        super().__init__(server, file, call, "llama-server", slots)
         self.info = msgspec.structs.replace(self.info, grammars=True)
         self._preserved = sorted(set(file.control) - set(file.eog))
 
     async def generate(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
         """Generate after `prompt`; see `palaver.core.engine.Engine.generate`."""
-        self._begin(prompt)
+        stop = self._begin(prompt)
         said = ""
-        async with aclosing(self._tokens(prompt, sampling)) as tokens:
+        async with aclosing(self._tokens(prompt, sampling, stop)) as tokens:
             async for token in tokens:
                 if sampling.json_schema is not None and not said:
                     said = token.text.strip()
@@ -46,22 +47,24 @@ class LlamaServer(Attached):
 
     async def prefill(self, prompt: Sequence[int]) -> AsyncGenerator[Token]:
         """Read `prompt` into the cache without answering; yields progress and one last Token."""
-        self._begin(prompt)
-        async with aclosing(self._tokens(prompt, Sampling(max_tokens=0))) as tokens:
+        stop = self._begin(prompt)
+        async with aclosing(self._tokens(prompt, Sampling(max_tokens=0), stop)) as tokens:
             async for token in tokens:
                 if token.prefill or token.stop:
                     yield token
 
-    async def _tokens(self, prompt: Sequence[int], sampling: Sampling) -> AsyncGenerator[Token]:
+    async def _tokens(
+        self, prompt: Sequence[int], sampling: Sampling, stop: asyncio.Event
+    ) -> AsyncGenerator[Token]:
         body = native.request(prompt, sampling, self._preserved, _ANY_SLOT)
         reply = native.Reply()
-        async with aclosing(self._events("/completion", body, root=True)) as events:
+        async with aclosing(self._events("/completion", body, stop, root=True)) as events:
             async for data in events:
                 token = reply.take(self._read(_decoder, data))
                 yield token
                 if token.stop:
                     return
-        if not self._stop.is_set():
+        if not stop.is_set():
             raise EngineError(f"{self._server.name} broke off the answer")
         yield reply.cut()
 

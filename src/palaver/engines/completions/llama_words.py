@@ -26,8 +26,12 @@ _BLOCK = 16384  # tokens of a request
 _MARK = re.compile(r"[<\[].*[^\W\d_].*[>\]]", re.DOTALL)  # what a vocabulary calls user-defined
 
 
-async def of_llama_server(server: Server, name: str, context: int | None) -> tuple[ModelFile, Call]:
-    """Ask the server about the model `name`; `context` may be less than it has.
+async def of_llama_server(
+    server: Server, name: str, context: int | None
+) -> tuple[ModelFile, Call, int]:
+    """Ask the server about the model `name`, and how many slots it has.
+
+    `context` may be less than it has.
 
     Raises UserError, EngineError.
     """
@@ -62,7 +66,8 @@ async def of_llama_server(server: Server, name: str, context: int | None) -> tup
         template=_text(props, "chat_template") or None,
         metadata={"general.name": name},
     )
-    return file, call
+    slots = props.get("total_slots")
+    return file, call, slots if isinstance(slots, int) and slots > 0 else 1
 
 
 async def _meta(server: Server, name: str) -> dict[str, Any]:

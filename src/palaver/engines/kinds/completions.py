@@ -8,5 +8,5 @@ ENGINE = Kind(
     program=(),
     suits=lambda _weights: 0,
     needs=("httpx2",),
-    can=("exact ids", "log-probabilities", "grammars"),
+    can=("exact ids", "log-probabilities", "grammars", "batches"),
 )

@@ -16,5 +16,5 @@ ENGINE = Kind(
     attached="completions",
     needs=("httpx2", "tokenizers"),
     extra="vllm",
-    can=("exact ids", "log-probabilities", "LoRA", "grammars", "tensor parallel"),
+    can=("exact ids", "log-probabilities", "LoRA", "grammars", "batches", "tensor parallel"),
 )
