@@ -22,6 +22,7 @@ from palaver.server.sessions.seat import Seat
 from palaver.tools import chosen
 from palaver.tools.guard import Guard
 from palaver.tools.patch import PatchError, recover
+from palaver.tools.python import TOOL, Python
 from palaver.tools.sandbox.policy import Kind
 from palaver.tools.sandbox.sandbox import OpenSandbox
 
@@ -87,9 +88,12 @@ class Tools:
     """The tools of one session; what its user allowed holds until the server ends."""
 
     def __init__(self, bench: Bench, *, asks: bool = True) -> None:
-        """Where nobody can be asked (`asks`), what would need that does not run."""
+        """Where nobody can be asked (`asks`), what would need that does not run; and `python`
+        keeps no variables: whose call is next is not known.
+        """
         self._bench = bench
         self._guard = bench.guard(asks=asks)
+        self._python = Python(stateful=asks)  # of its own: no other session sees its variables
         self._shop: Workshop | None = None
 
     @property
@@ -118,9 +122,11 @@ class Tools:
         bench = self._bench
         if bench.names:
             assemble.hear(self._guard, rows, bench.policy.tools)
-        self._shop = assemble.workshop(
-            bench.settings, model, bench.root, self._guard, bench.sandbox(), bench.hooks
-        )
+        known = chosen.tools(bench.settings.tools, knows=model.info.tools) if model else []
+        tools = [self._python if tool is TOOL else tool for tool in known]
+        box = assemble.open_box(tools, bench.root, self._guard, bench.sandbox(), bench.hooks)
+        context = model.info.context if model else None
+        self._shop = Workshop(box, bench.root, bench.settings.max_tool_rounds, context)
         return self._shop
 
     def remember(self, call: ToolCall, *, always: bool) -> str | None:
