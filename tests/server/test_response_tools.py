@@ -6,7 +6,8 @@ import openai
 import pytest
 from openai.types.responses import Response, ResponseStreamEvent
 from pydantic import TypeAdapter
-from tests.server.serving import serving
+from tests.server.serving import serving, until
+from tests.server.test_load import stream
 from tests.server.test_responses import READ, ask
 
 from palaver.core.log import CallStarted
@@ -14,7 +15,23 @@ from palaver.sessions.store import Store
 
 CODE = {"type": "code_interpreter", "container": {"type": "auto"}}
 FILES = {"type": "mcp", "server_label": "palaver", "server_url": "any"}
-RULE = '[[consent.rules]]\nthen = "allow"\ntool = "python"\n'
+RULES = "".join(
+    f'[[consent.rules]]\nthen = "allow"\ntool = "{name}"\n' for name in ("python", "wait")
+)
+WAIT = '''
+import asyncio
+from pathlib import Path
+from palaver import tool
+
+@tool
+async def wait() -> str:
+    """Wait for what never happens."""
+    Path("begun").touch()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        Path("ended").touch()
+'''
 SUM = "What is 12*34?"
 
 
@@ -22,7 +39,7 @@ SUM = "What is 12*34?"
 def house(tmp_path_factory):
     made = tmp_path_factory.mktemp("home")
     (made / "config").mkdir()
-    (made / "config" / "config.toml").write_text(RULE)
+    (made / "config" / "config.toml").write_text(RULES)
     return made
 
 
@@ -30,13 +47,14 @@ def house(tmp_path_factory):
 def place(tmp_path_factory):
     made = tmp_path_factory.mktemp("place")
     (made / "notes.txt").write_text("milk")
+    (made / "mine.py").write_text(WAIT)
     return made
 
 
 @pytest.fixture(scope="module")
 def own(house, place):
     """A server whose owner lets python run; of the other tools those that only read."""
-    with serving(house, "--tools", "on", "--no-sandbox", cwd=place) as made:
+    with serving(house, "--tools", "on,mine.py", "--no-sandbox", cwd=place) as made:
         yield made
 
 
@@ -143,6 +161,14 @@ def test_a_tool_that_has_to_be_called_is_called_once(user):
     done = ask(user, SUM, tools=[CODE], tool_choice={"type": "code_interpreter"})
     kinds = [item.type for item in done.output]
     assert (kinds[0], kinds[-1]) == ("code_interpreter_call", "message")
+
+
+def test_who_leaves_ends_the_tool_that_runs(own, place):
+    choice = {"type": "mcp", "server_label": "palaver", "name": "wait"}
+    with stream(own, "/v1/responses", input="Wait!", tools=[FILES], tool_choice=choice):
+        until((place / "begun").exists)
+        assert not (place / "ended").exists()
+    until((place / "ended").exists)
 
 
 def test_chats_run_nothing(own):

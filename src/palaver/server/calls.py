@@ -75,7 +75,7 @@ def call_schema(tools: Sequence[ToolSpec]) -> str:
 
 def _closed(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of arguments: no others than are named, where the schema leaves it open."""
-    if parameters.get("properties") and not _OPEN & parameters.keys():
+    if "properties" in parameters and not _OPEN & parameters.keys():
         parameters = {"additionalProperties": False} | parameters
     return {"type": "object"} | parameters
 
