@@ -190,7 +190,7 @@ class LocalModel:
             raise UserError(
                 f"this conversation takes {len(prompt.ids)} tokens,"
                 f" the context holds {self.engine.info.context}",
-                fix="say it shorter, drop the oldest turns with /trim, or start with a larger --context",
+                fix="say it shorter, drop old turns with /trim, or start with a larger --context",
             )
         await self.cache.stop_warming()
         async with self.cache.busy:
