@@ -8,23 +8,31 @@ one, and the lane is taken that was used longest ago.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+from palaver.core.errors import EngineError
 from palaver.models.cache import Cache
 from palaver.models.kv import common_prefix
 from palaver.server.errors import ApiError
 
+_SAVING = 20.0  # seconds that saving what is cached may take, at the end
+
 
 class Lane:
-    """A place to work in: a cache, and whether somebody works."""
+    """A place to work in: a cache, and whether somebody works.
+
+    `kept`: what was said here last is kept on disk, so what is cached of it may be, too.
+    """
 
     def __init__(self, number: int, cache: Cache) -> None:
         self.number = number
         self.cache = cache
         self.busy = False
+        self.kept = False
         self.used = 0.0  # when somebody worked last
 
 
@@ -56,9 +64,15 @@ class Lanes:
         return sum(lane.busy for lane in self.lanes)
 
     @asynccontextmanager
-    async def take(self, client: str, ids: Sequence[int]) -> AsyncIterator[Lane]:
-        """Wait for a lane for a prompt, in turn. Raises ApiError where too many wait."""
+    async def take(
+        self, client: str, ids: Sequence[int], *, kept: bool = False
+    ) -> AsyncIterator[Lane]:
+        """Wait for a lane for a prompt, in turn. Raises ApiError where too many wait.
+
+        `kept` says whether the conversation is kept on disk.
+        """
         lane = await self._get(client, list(ids))
+        lane.kept = kept
         began = time.monotonic()
         try:
             yield lane
@@ -91,6 +105,14 @@ class Lanes:
         for lane in self.lanes:
             if lane is own or not lane.busy:
                 lane.cache.forget()
+
+    async def save(self) -> None:
+        """Save what is cached of conversations that are kept, for the next start."""
+        with contextlib.suppress(EngineError, OSError, TimeoutError):
+            async with asyncio.timeout(_SAVING):
+                for lane in self.lanes:
+                    if lane.kept and not lane.busy:
+                        await lane.cache.save()
 
     def refuse(self, error: Exception) -> None:
         """End all that wait with an error."""

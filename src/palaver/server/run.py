@@ -128,7 +128,9 @@ async def serve(
 
     async def load() -> None:
         try:
-            service.opened(await _open(settings, slots, service.limits.queue, embeddings))
+            service.opened(
+                await _open(settings, slots, service.limits.queue, embeddings, desk.keeps)
+            )
             say(f"palaver serves {service.name}")
         except BaseException:
             server.end()
@@ -188,10 +190,15 @@ def _config(app: Guard, drain: float) -> uvicorn.Config:
     return uvicorn.Config(app, **given)
 
 
-async def _open(settings: Settings, slots: int, queue: int, embeddings: bool) -> Served:
-    """Load the model with so many slots, if its engine can have them. Raises UserError."""
+async def _open(settings: Settings, slots: int, queue: int, embeddings: bool, keep: bool) -> Served:
+    """Load the model with so many slots, if its engine can have them. Raises UserError.
+
+    `keep`: states of its cache may be saved.
+    """
     starting = asyncio.to_thread(launch.start, settings, parallel=slots, embeddings=embeddings)
-    model = await assemble.open_local(settings, started=time.time(), starting=starting)
+    model = await assemble.open_local(
+        settings, started=time.time(), starting=starting, keep_states=keep
+    )
     engine = model.engine
     if not isinstance(engine, ChildEngine):
         await model.close()

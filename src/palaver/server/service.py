@@ -272,7 +272,8 @@ class Service:
             raise as_api_error(error, "messages") from error
         self.check_room(len(prompt.ids), "messages")
         parser = calls.ForcedCall() if wanted.forced else None
-        async with self.served.lanes.take(client, prompt.ids) as lane:
+        stored = wanted.leaving is not None
+        async with self.served.lanes.take(client, prompt.ids, kept=stored) as lane:
             if wanted.tools and not wanted.forced and sampling.json_schema:
                 answer = self._call_or_json(lane, models, prompt, sampling, wanted)
             else:
@@ -383,9 +384,10 @@ class Service:
             model.cancel()
 
     async def close(self) -> None:
-        """End the engine."""
+        """End the engine; what it has cached of conversations that are kept is saved."""
         await self.memory.close()
         if self.drawer:
             await self.drawer.close()
         if self._served:
+            await self._served.lanes.save()
             await asyncio.shield(self._served.engine.close())

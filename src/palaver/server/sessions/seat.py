@@ -97,7 +97,7 @@ class Seat:
         if self._stopped.is_set():
             return None
         taking = asyncio.ensure_future(
-            stack.enter_async_context(self._lanes.take(self._client, ids))
+            stack.enter_async_context(self._lanes.take(self._client, ids, kept=True))
         )
         stopped = asyncio.ensure_future(self._stopped.wait())
         try:
