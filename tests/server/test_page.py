@@ -181,6 +181,22 @@ def test_escape_stops_an_answer(page):
     assert last(page).strip()
 
 
+def test_what_is_typed_in_an_answer_is_sent_behind_it(page):
+    page.route("**/page/api/sessions", _endless)
+    page.fill("#input", "Tell me a story.")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".answer .prose p")
+    page.fill("#input", "Thanks!")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#hint:has-text('Sent when the answer is done')")
+    assert page.input_value("#input") == "Thanks!"
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_selector(".said:has-text('Thanks!')")
+    page.wait_for_selector("#hint:has-text('Enter sends')")
+    assert page.input_value("#input") == ""
+    idle(page)
+
+
 def _endless(route):
     """Ask for an answer that palaver-tiny never ends by itself."""
     body = route.request.post_data_json

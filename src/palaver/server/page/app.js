@@ -4,15 +4,16 @@ import { events, get, post } from "./api.js";
 import { Consent } from "./consent.js";
 import { at, button, el, icon, speak } from "./dom.js";
 import { line } from "./escape.js";
-import { atEnd, closeSide, openSide, scrolled, toEnd } from "./frame.js";
+import { atEnd, closeSide, openSide, scrolled, shortcut, toEnd } from "./frame.js";
 import { Log } from "./log.js";
-import { ask, clearNotices, notice } from "./notices.js";
+import { clearNotices, notice } from "./notices.js";
 import { Sessions } from "./sessions.js";
 import { openSettings, sampling, themeSwitch } from "./settings.js";
 
 const AGAIN = 1000; // ms before a lost connection is tried again
 
-const state = { id: null, about: null, session: null, busy: false, sending: false, editing: null, watching: null };
+const HINT = at("hint").textContent;
+const state = { id: null, about: null, session: null, busy: false, sending: false, queued: false, editing: null, watching: null };
 const input = at("input");
 const root = at("log");
 
@@ -26,7 +27,7 @@ const consent = new Consent(
   (digest, what) => tried(post(`sessions/${state.id}/answer`, { digest, ...what })),
   () => stop(),
 );
-const sessions = new Sessions(at("sessions"), { rename, remove });
+const sessions = new Sessions(at("sessions"), { renamed, removed });
 
 async function tried(work) {
   try {
@@ -48,7 +49,7 @@ function route() {
 function open(id) {
   keepDraft();
   state.watching?.abort();
-  Object.assign(state, { id, session: null, busy: false, editing: null });
+  Object.assign(state, { id, session: null, busy: false, queued: false, editing: null });
   consent.close();
   clearNotices();
   log.clear();
@@ -201,6 +202,16 @@ function setBusy(busy) {
   if (busy !== state.busy) list();
   state.busy = busy;
   sendButton();
+  if (!busy && state.queued) {
+    queue(false);
+    send();
+  }
+}
+
+// What is typed while an answer comes is sent once that is done.
+function queue(on) {
+  state.queued = on && Boolean(input.value.trim());
+  at("hint").textContent = state.queued ? "Sent when the answer is done; Esc stops both" : HINT;
 }
 
 let painting = 0;
@@ -300,25 +311,17 @@ function search() {
   }, 200);
 }
 
-function rename(session) {
-  const name = el("input", { "aria-label": "Title", maxlength: "200" });
-  name.value = session.title ?? session.preview;
-  ask("Name this session", name, "Rename", "solid", async () => {
-    await tried(post(`sessions/${session.id}/title`, { title: name.value }));
-    if (state.session?.id === session.id) state.session.title = name.value.trim() || null;
-    show();
-    list();
-  });
-  name.select();
+async function renamed(session, title) {
+  await tried(post(`sessions/${session.id}/title`, { title }));
+  if (state.session?.id === session.id) state.session.title = title.trim() || null;
+  show();
+  list();
 }
 
-function remove(session) {
-  const name = line(session.title || session.preview, 120);
-  ask("Delete this session?", el("p", { class: "muted" }, `“${name}” goes from the disk, with all its branches. Nothing brings it back.`), "Delete", "bad", async () => {
-    if (!(await tried(post(`sessions/${session.id}/delete`)))) return;
-    if (state.id === session.id) location.hash = "#/";
-    list();
-  });
+async function removed(session) {
+  if (!(await tried(post(`sessions/${session.id}/delete`)))) return;
+  if (state.id === session.id) location.hash = "#/";
+  list();
 }
 
 // -- keys, scrolling, the frame -----------------------------------------------------------
@@ -329,25 +332,19 @@ function grow() {
   sendButton();
 }
 
-const typing = (node) => node.closest?.("input, textarea, [contenteditable]");
-
 function key(event) {
-  const dialog = document.querySelector("dialog[open]");
-  if (event.key === "Escape" && !dialog) {
+  if (document.querySelector("dialog[open]")) return;
+  if (event.key === "Escape") {
     if (state.editing) {
       input.value = "";
       leaveEdit();
       grow();
     } else if (document.body.classList.contains("side-open")) closeSide();
-    else stop();
-  } else if (event.key === "/" && !dialog && !typing(event.target) && !event.ctrlKey && !event.metaKey) {
-    event.preventDefault();
-    input.focus();
-  } else if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !dialog) {
-    event.preventDefault();
-    openSide(matchMedia("(max-width: 760px)").matches);
-    at("search").focus();
-  }
+    else {
+      queue(false);
+      stop();
+    }
+  } else shortcut(event, input, at("search"));
 }
 
 async function about() {
@@ -380,7 +377,8 @@ function start() {
   input.addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    send();
+    if (state.busy) queue(true);
+    else send();
   });
   document.addEventListener("keydown", key);
   addEventListener("hashchange", route);

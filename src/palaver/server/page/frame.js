@@ -1,4 +1,4 @@
-// The page's frame: the scrolled conversation, the list at the side of a phone.
+// The page's frame: the scrolled conversation, the list at the side of a phone, keys that lead there.
 
 import { at } from "./dom.js";
 
@@ -20,3 +20,18 @@ export function openSide(yes) {
   if (yes) at("search").focus();
 }
 export const closeSide = () => openSide(false);
+
+const typing = (node) => node.closest?.("input, textarea, [contenteditable]");
+
+// Goes to the message with `/`, to the search with Ctrl-K.
+export function shortcut(event, message, search) {
+  const modified = event.ctrlKey || event.metaKey;
+  if (event.key === "/" && !typing(event.target) && !modified) {
+    event.preventDefault();
+    message.focus();
+  } else if (event.key.toLowerCase() === "k" && modified) {
+    event.preventDefault();
+    openSide(matchMedia("(max-width: 760px)").matches);
+    search.focus();
+  }
+}

@@ -3,6 +3,7 @@
 import { post } from "./api.js";
 import { button, el } from "./dom.js";
 import { line } from "./escape.js";
+import { ask } from "./notices.js";
 
 const DAY = 86400;
 
@@ -14,7 +15,7 @@ function group(at) {
 }
 
 export class Sessions {
-  // `acts` are the functions rename(session), remove(session).
+  // `acts` are the functions renamed(session, title), removed(session): the user said yes.
   constructor(root, acts) {
     this.root = root;
     this.acts = acts;
@@ -56,9 +57,22 @@ export class Sessions {
     const state = session.asks ? "asks" : session.busy ? "works" : null;
     const link = el("a", { href: `#/${session.id}`, "aria-current": here ? "page" : null, title: name, dir: "auto" }, el("span", {}, name));
     if (state) link.append(el("i", { class: state, role: "img", "aria-label": state }));
-    const rename = button("Rename", "edit", () => this.acts.rename(session), { "aria-label": `Rename ${name}` });
-    const remove = button("Delete", "remove", () => this.acts.remove(session), { "aria-label": `Delete ${name}` });
+    const rename = button("Rename", "edit", () => this.rename(session), { "aria-label": `Rename ${name}` });
+    const remove = button("Delete", "remove", () => this.remove(session), { "aria-label": `Delete ${name}` });
     return el("li", {}, link, el("div", { class: "acts" }, rename, remove));
+  }
+
+  rename(session) {
+    const name = el("input", { "aria-label": "Title", maxlength: "200" });
+    name.value = session.title ?? session.preview;
+    ask("Name this session", name, "Rename", "solid", () => this.acts.renamed(session, name.value));
+    name.select();
+  }
+
+  remove(session) {
+    const name = line(session.title || session.preview, 120);
+    const words = `“${name}” goes from the disk, with all its branches. Nothing brings it back.`;
+    ask("Delete this session?", el("p", { class: "muted" }, words), "Delete", "bad", () => this.acts.removed(session));
   }
 
   select(id) {
