@@ -97,3 +97,13 @@ def test_processes_end_with_the_one_that_started_them(run) -> None:
     gone, alive = psutil.wait_procs(workers, timeout=60)
     assert not alive
     assert len(gone) == 2
+
+
+@pytest.mark.parametrize("program", ["train", "export"])
+def test_without_torch_it_says_what_to_install(program):
+    code = f"import sys; sys.modules['torch'] = None; import palaver.demo.{program}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "needs torch" in done.stderr
+    assert "[train]" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -59,20 +59,33 @@ FLAGS = (
         float,
         "Sampling temperature (the model's own, else 0.4).",
     ),
-    Flag("top_k", ("--top-k",), int, "Sample from this many best tokens."),
     Flag(
-        "top_p", ("--top-p",), float, "Sample from the best tokens with this probability together."
+        "top_k", ("--top-k",), int, "Sample from this many best tokens (the model's own, else 40)."
     ),
-    Flag("min_p", ("--min-p",), float, "Drop tokens less likely than this times the best."),
     Flag(
-        "repeat_penalty", ("--repeat-penalty",), float, "Make tokens that stood lately less likely."
+        "top_p",
+        ("--top-p",),
+        float,
+        "Sample from the best tokens with this probability together (0.95).",
     ),
-    Flag("seed", ("--seed",), int, "Seed of sampling."),
+    Flag("min_p", ("--min-p",), float, "Drop tokens less likely than this times the best (0.05)."),
+    Flag(
+        "repeat_penalty",
+        ("--repeat-penalty",),
+        float,
+        "Make tokens that stood lately less likely (1: off).",
+    ),
+    Flag("seed", ("--seed",), int, "Seed of sampling (another each time)."),
     Flag("stop", ("--stop",), str, "Text that ends an answer (again for more).", many=True),
-    Flag("context", ("--context",), int, "Context size in tokens."),
+    Flag("context", ("--context",), int, "Context size in tokens (the model's, at most 8192)."),
     Flag("memory_limit", ("--memory-limit",), float, "Refuse a model that would take more, in GB."),
     Flag("threads", ("--threads",), int, "Threads of the engine (measured)."),
-    Flag("kv_type", ("--kv-type",), str, "Type of the KV cache: f16, or q8_0."),
+    Flag(
+        "kv_type",
+        ("--kv-type",),
+        str,
+        "Type of the KV cache: f16 (default), or q8_0, half as large.",
+    ),
     Flag("llama_server", ("--llama-server",), str, "Path of a llama-server binary to use instead."),
     Flag("vllm", ("--vllm",), str, "Path of the vllm program."),
     Flag("tensor_parallel", ("--tensor-parallel",), int, "GPUs or processes that share a model."),

@@ -8,8 +8,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
+try:
+    import numpy as np
+    import torch
+except ModuleNotFoundError:
+    from palaver.core import install
+
+    raise SystemExit(f"this needs torch: {install.palaver('train')}") from None
 
 from palaver.demo.model import ROTATED, SPEEDS, Shape, Tiny
 from palaver.demo.render import TEMPLATE

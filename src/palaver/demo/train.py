@@ -16,7 +16,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-import torch
+try:
+    import torch
+except ModuleNotFoundError:
+    from palaver.core import install
+
+    raise SystemExit(f"training needs torch: {install.palaver('train')}") from None
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
