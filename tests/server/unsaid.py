@@ -1,6 +1,6 @@
 """A hook of schemathesis: what no schema can say of a request may be refused all the same.
 
-See `palaver.server.rules`. All else that the document allows has to be taken.
+See `palaver.server.openai.rules`. All else that the document allows has to be taken.
 """
 
 import re

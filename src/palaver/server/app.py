@@ -10,17 +10,11 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from palaver.core.errors import PalaverError
-from palaver.server import (
-    about,
-    anthropic_messages,
-    chat,
-    completions,
-    embeddings,
-    openapi,
-    responses,
-    static,
-)
+from palaver.server import static
+from palaver.server.anthropic import messages as anthropic_messages
 from palaver.server.errors import ApiError, as_api_error, error_response, our_fault
+from palaver.server.openai import about, chat, completions, embeddings, openapi
+from palaver.server.responses import route as responses
 from palaver.server.service import Service
 from palaver.server.sessions import routes as sessions
 from palaver.server.sessions.desk import Desk

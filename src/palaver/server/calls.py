@@ -1,4 +1,4 @@
-"""Tools that a client brings, and a call that the model is made to write."""
+"""A call that the model is made to write, and the ids of calls."""
 
 from __future__ import annotations
 
@@ -14,42 +14,10 @@ from palaver.core.events import CallDelta, CallParsed, MessageDone, ParserEvent,
 from palaver.core.format import Format
 from palaver.core.messages import Message, Part, ToolCall
 from palaver.core.tool import ToolSpec
-from palaver.server.asked import Tool
-from palaver.server.errors import ApiError
 
 _NAME = "a_function_of_no_name"
 _OPEN = {"$ref", "allOf", "anyOf", "oneOf", "patternProperties"}  # may name more arguments
 _COUNTED = re.compile(r"call_\d+")
-
-
-def specs(tools: Sequence[Tool]) -> tuple[ToolSpec, ...]:
-    """Return what the model is told of tools. Raises ApiError where two have one name."""
-    made: dict[str, ToolSpec] = {}
-    for i, tool in enumerate(tools):
-        one = tool.function
-        if one.name in made:
-            param = f"tools[{i}].function.name"
-            raise ApiError(f"{param}: there are two tools named {one.name!r}", param=param)
-        parameters = one.parameters or {"type": "object", "properties": {}}
-        made[one.name] = ToolSpec(one.name, one.description or "", parameters)
-    return tuple(made.values())
-
-
-def choose(
-    tools: tuple[ToolSpec, ...], choice: str | None, name: str | None
-) -> tuple[tuple[ToolSpec, ...], tuple[ToolSpec, ...]]:
-    """Return the tools that the model knows, and those of which it has to call one.
-
-    `choice` is "none", "auto" or "required"; `name` is that of the tool to call. Raises ApiError.
-    """
-    if name is not None:
-        forced = tuple(tool for tool in tools if tool.name == name)
-        if not forced:
-            raise ApiError(f"tool_choice: no tool is named {name[:200]!r}", param="tool_choice")
-        return tools, forced
-    if choice == "required" and not tools:
-        raise ApiError("tool_choice: no tools are given", param="tool_choice")
-    return ((), ()) if choice == "none" else (tools, tools if choice == "required" else ())
 
 
 def call_schema(tools: Sequence[ToolSpec]) -> str:

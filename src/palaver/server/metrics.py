@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 from palaver.core.events import MessageDone
-from palaver.server import said
+from palaver.core.generation import Timings
+
+
+def timings(done: MessageDone) -> Timings:
+    """Return what an answer took."""
+    return done.generation.timings if done.generation else Timings()
 
 
 class Metrics:
@@ -20,7 +25,7 @@ class Metrics:
 
     def answered(self, done: MessageDone) -> None:
         """Count an answer."""
-        took = said.timings(done)
+        took = timings(done)
         self._answers += 1
         self._prompt += took.reused + took.prefilled
         self._reused += took.reused

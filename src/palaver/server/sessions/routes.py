@@ -16,8 +16,9 @@ from starlette.routing import Route
 from palaver.chat.front import Answer
 from palaver.core.errors import PalaverError
 from palaver.core.generation import Sampling
-from palaver.server import asked, body
+from palaver.server import body
 from palaver.server.errors import ApiError, as_api_error, json_response
+from palaver.server.openai import asked
 from palaver.server.replies import Stream
 from palaver.server.sessions.desk import Desk
 from palaver.server.sessions.turn import Asked

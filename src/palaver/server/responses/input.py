@@ -10,7 +10,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
-from palaver.server.asked import (
+from palaver.server.errors import ApiError
+from palaver.server.openai.asked import (
     Effort,
     Function,
     SamplingFields,
@@ -18,8 +19,7 @@ from palaver.server.asked import (
     Tool,
     schema_text,
 )
-from palaver.server.errors import ApiError
-from palaver.server.messages import text_of
+from palaver.server.openai.messages import text_of
 
 LABEL = "palaver"  # the server's own tools are those of an MCP server of this name
 PYTHON = "python"  # and the one that is the code interpreter

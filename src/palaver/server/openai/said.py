@@ -6,7 +6,6 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from palaver.core.events import MessageDone
 from palaver.core.generation import Timings
 from palaver.core.messages import Message, ToolCall
 
@@ -38,11 +37,6 @@ def call_object(call: ToolCall) -> dict[str, Any]:
     """Return a call as OpenAI's object."""
     function = {"name": call.name, "arguments": call.arguments}
     return {"id": call.id, "type": "function", "function": function}
-
-
-def timings(done: MessageDone) -> Timings:
-    """Return what an answer took."""
-    return done.generation.timings if done.generation else Timings()
 
 
 def usage(answers: Sequence[Timings], thought: int = 0) -> dict[str, Any]:

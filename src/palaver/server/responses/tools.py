@@ -20,7 +20,7 @@ from palaver.core.messages import Message, ToolCall
 from palaver.core.model import Model
 from palaver.core.tool import ToolSpec
 from palaver.server.errors import ApiError
-from palaver.server.response_input import LABEL, PYTHON, CodeTool, ResponseTool, ServerTool
+from palaver.server.responses.input import LABEL, PYTHON, CodeTool, ResponseTool, ServerTool
 from palaver.server.service import Service
 from palaver.server.sessions.desk import Desk
 from palaver.server.sessions.tooling import Tools

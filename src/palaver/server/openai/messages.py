@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
-from palaver.server.asked import InMessage
 from palaver.server.errors import ApiError
+from palaver.server.openai.asked import InMessage
 
 
 def to_messages(given: Sequence[InMessage]) -> list[Message]:

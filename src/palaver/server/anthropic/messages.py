@@ -21,17 +21,20 @@ from palaver.core.events import (
     TextDelta,
 )
 from palaver.core.messages import Reasoning, Text, ToolCall
-from palaver.server import asked, body, calls, said
-from palaver.server.anthropic_input import (
+from palaver.server import body, calls
+from palaver.server.anthropic.input import (
     CountRequest,
     MessagesRequest,
     known_tools,
     to_messages,
 )
-from palaver.server.chat import as_log, effort
 from palaver.server.errors import ANTHROPIC, ApiError, as_api_error, json_response
+from palaver.server.metrics import timings
+from palaver.server.openai import asked
+from palaver.server.openai.chat import as_log, effort
+from palaver.server.openai.tools import choose, specs
 from palaver.server.replies import Stream, Whole
-from palaver.server.response_items import new_id
+from palaver.server.responses.items import new_id
 from palaver.server.service import Service, Wanted
 
 Json = dict[str, Any]
@@ -54,7 +57,7 @@ async def count_tokens(request: Request) -> Response:
     model = (await service.models())[0]
     try:
         rows = as_log(service, to_messages(given))
-        prompt = await model.prompt(rows, calls.specs(known_tools(given)))
+        prompt = await model.prompt(rows, specs(known_tools(given)))
     except PalaverError as error:
         raise as_api_error(error, "messages") from error
     return json_response({"input_tokens": len(prompt.ids)})
@@ -70,7 +73,7 @@ def _wanted(service: Service, given: MessagesRequest, client: str) -> Wanted:
     choice = given.tool_choice
     kind = {"any": "required", "none": "none"}.get(choice.type) if choice else None
     name = (choice.name or "") if choice and choice.type == "tool" else None
-    tools, forced = calls.choose(calls.specs(known_tools(given)), kind, name)
+    tools, forced = choose(specs(known_tools(given)), kind, name)
     return Wanted(
         service.memory.recall(client, as_log(service, to_messages(given))),
         msgspec.structs.replace(sampling, json_schema=given.schema),
@@ -152,7 +155,7 @@ class _Answer:
         return end
 
     async def _usage(self, done: MessageDone) -> Json:
-        cost = said.timings(done)
+        cost = timings(done)
         thought = await self._service.thought(done.message)
         return _usage(cost.prefilled, cost.reused, cost.decoded) | {
             "output_tokens_details": {"thinking_tokens": thought}

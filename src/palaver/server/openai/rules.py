@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from palaver.server.response_input import LABEL, PYTHON
+from palaver.server.responses.input import LABEL, PYTHON
 from palaver.server.service import Service
 
 Json = dict[str, Any]

@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from palaver.core.messages import Message, Part, Reasoning, Text, ToolCall, ToolResult, system
-from palaver.server.asked import Function, SamplingFields, Stops, Tokens, Tool, schema_text
 from palaver.server.errors import ApiError
+from palaver.server.openai.asked import Function, SamplingFields, Stops, Tokens, Tool, schema_text
 
 
 class TextBlock(Struct, tag_field="type", tag="text"):

@@ -10,13 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from palaver import __version__
-from palaver.server import rules
-from palaver.server.about import DetokenizeRequest, TokenizeRequest
-from palaver.server.anthropic_input import CountRequest, MessagesRequest
-from palaver.server.asked import ChatRequest, CompletionRequest
-from palaver.server.embeddings import EmbeddingRequest
+from palaver.server.anthropic.input import CountRequest, MessagesRequest
 from palaver.server.errors import ANTHROPIC, json_response
-from palaver.server.response_input import ResponseRequest
+from palaver.server.openai import rules
+from palaver.server.openai.about import DetokenizeRequest, TokenizeRequest
+from palaver.server.openai.asked import ChatRequest, CompletionRequest
+from palaver.server.openai.embeddings import EmbeddingRequest
+from palaver.server.responses.input import ResponseRequest
 from palaver.server.service import Service
 
 Json = dict[str, Any]

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from palaver.core.errors import PalaverError
 from palaver.launch import EMBEDDED
 from palaver.server import body
-from palaver.server.completions import prompts
 from palaver.server.errors import ApiError, as_api_error
+from palaver.server.openai.completions import prompts
 from palaver.server.replies import Whole
 from palaver.server.service import Service
 

@@ -16,16 +16,18 @@ from palaver.core.events import Event, MessageDone
 from palaver.core.log import Row, message_of, visible
 from palaver.core.messages import Message, system
 from palaver.core.tool import ToolSpec
-from palaver.server import asked, body, calls, said
+from palaver.server import body
 from palaver.server.calls import CallIds
-from palaver.server.chat import effort
 from palaver.server.drawer import Drawer, no_such
 from palaver.server.errors import ApiError, as_api_error, json_response
+from palaver.server.openai import asked, said
+from palaver.server.openai.chat import effort
+from palaver.server.openai.tools import choose, specs
 from palaver.server.replies import Stream, Whole
-from palaver.server.response_input import ResponseRequest, TextFormat, to_messages
-from palaver.server.response_items import ItemStream, items
-from palaver.server.response_log import ResponseLog
-from palaver.server.response_tools import OwnTools, own_tools
+from palaver.server.responses.input import ResponseRequest, TextFormat, to_messages
+from palaver.server.responses.items import ItemStream, items
+from palaver.server.responses.log import ResponseLog
+from palaver.server.responses.tools import OwnTools, own_tools
 from palaver.server.service import Service, Wanted
 
 # What an answer's end makes of a response; where it is none of these, it is completed.
@@ -151,7 +153,7 @@ class Answer:
             given, service.usual, given.max_output_tokens, service.limits.max_tokens
         )
         form = given.text.format.schema_of() if given.text else None
-        tools, forced = calls.choose(self._tools(), *given.chosen)
+        tools, forced = choose(self._tools(), *given.chosen)
         return Wanted(
             self._log.view(),
             msgspec.structs.replace(sampling, json_schema=form),
@@ -163,7 +165,7 @@ class Answer:
 
     def _tools(self) -> tuple[ToolSpec, ...]:
         """Return the client's functions and the server's own tools."""
-        functions = calls.specs(self._given.functions)
+        functions = specs(self._given.functions)
         own = self._own.specs if self._own else ()
         if twice := {one.name for one in functions} & {one.name for one in own}:
             raise ApiError(f"tools: there are two tools named {min(twice)!r}", param="tools")

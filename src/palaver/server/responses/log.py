@@ -16,8 +16,8 @@ from palaver.core.messages import Message
 from palaver.models.prompt import all_ids
 from palaver.server.drawer import Drawer
 from palaver.server.errors import as_api_error
-from palaver.server.messages import window
-from palaver.server.response_items import new_id
+from palaver.server.openai.messages import window
+from palaver.server.responses.items import new_id
 from palaver.server.service import Service
 
 

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from palaver.core.errors import PalaverError
-from palaver.server import body, calls
-from palaver.server.asked import InMessage, Tool
-from palaver.server.chat import as_rows
+from palaver.server import body
 from palaver.server.errors import ApiError, as_api_error, json_response
+from palaver.server.openai.asked import InMessage, Tool
+from palaver.server.openai.chat import as_rows
+from palaver.server.openai.tools import specs
 from palaver.server.service import Service
 
 
@@ -145,7 +146,7 @@ async def _ids(service: Service, given: TokenizeRequest) -> list[int]:
     if given.messages is not None:
         model = (await service.models())[0]
         rows = as_rows(service, given.messages)
-        return list((await model.prompt(rows, calls.specs(given.tools or ()))).ids)
+        return list((await model.prompt(rows, specs(given.tools or ()))).ids)
     text = given.content if given.content is not None else given.prompt
     if text is None:
         raise ApiError("content is missing", param="content")

@@ -13,9 +13,11 @@ from starlette.responses import Response
 
 from palaver.core.events import Event, Logprobs, MessageDone, ParserEvent, TextDelta
 from palaver.models.prompt import Prompt
-from palaver.server import asked, body, said
-from palaver.server.asked import CompletionRequest
+from palaver.server import body
 from palaver.server.errors import ApiError
+from palaver.server.metrics import timings
+from palaver.server.openai import asked, said
+from palaver.server.openai.asked import CompletionRequest
 from palaver.server.replies import Stream, Whole
 from palaver.server.service import Service
 
@@ -136,7 +138,7 @@ class Completions:
 
 
 def _usage(done: list[list[MessageDone]]) -> dict[str, Any]:
-    parts = [said.usage([said.timings(one) for one in answers]) for answers in done]
+    parts = [said.usage([timings(one) for one in answers]) for answers in done]
     names = ("prompt_tokens", "completion_tokens", "total_tokens")
     cached = sum(part["prompt_tokens_details"]["cached_tokens"] for part in parts)
     made: dict[str, Any] = {name: sum(part[name] for part in parts) for name in names}

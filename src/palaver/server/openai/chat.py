@@ -21,10 +21,13 @@ from palaver.core.events import (
 )
 from palaver.core.log import Row, visible
 from palaver.core.messages import Message
-from palaver.server import asked, body, calls, said
-from palaver.server.asked import ChatRequest, InMessage, ToolChoice
+from palaver.server import body, calls
 from palaver.server.errors import ApiError
-from palaver.server.messages import to_messages, window
+from palaver.server.metrics import timings
+from palaver.server.openai import asked, said
+from palaver.server.openai.asked import ChatRequest, InMessage, ToolChoice
+from palaver.server.openai.messages import to_messages, window
+from palaver.server.openai.tools import choose, specs
 from palaver.server.replies import Stream, Whole
 from palaver.server.service import Service, Wanted
 
@@ -53,7 +56,7 @@ def wanted(service: Service, given: ChatRequest, client: str) -> Wanted:
     choice = given.tool_choice
     name = choice.function.name if isinstance(choice, ToolChoice) else None
     kind = None if isinstance(choice, ToolChoice) else choice
-    tools, forced = calls.choose(calls.specs(given.tools or ()), kind, name)
+    tools, forced = choose(specs(given.tools or ()), kind, name)
     schema = given.response_format.schema() if given.response_format else None
     return Wanted(
         service.memory.recall(client, as_rows(service, given.messages)),
@@ -138,7 +141,7 @@ class Chat:
 
     async def _usage(self, answers: list[MessageDone]) -> dict[str, Any]:
         thought = sum([await self._service.thought(done.message) for done in answers])
-        return said.usage([said.timings(done) for done in answers], thought)
+        return said.usage([timings(done) for done in answers], thought)
 
     def _choice(self, number: int, ids: calls.CallIds) -> AsyncGenerator[Event]:
         sampling = asked.another_seed(self._wanted.sampling, number)

@@ -22,7 +22,7 @@ from palaver.core.events import (
 )
 from palaver.core.messages import Message, Reasoning, Text, ToolCall, ToolResult
 from palaver.server.calls import CallIds
-from palaver.server.response_input import LABEL, PYTHON
+from palaver.server.responses.input import LABEL, PYTHON
 
 Item = dict[str, Any]
 # Kinds of items of the server's own tools: the field for what was given, and its events.

@@ -1,0 +1,1 @@
+"""OpenAI's chats, completions and what stands beside them, as routes."""
