@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from tests.server.paging import PAGE
 from tests.server.serving import serving, until
 
 from palaver.sessions.store import Store
 
-PAGE = {"x-palaver-page": "1"}
 SAID = [{"role": "user", "content": "What are you, and which tools do you know by their names?"}]
 
 
