@@ -86,14 +86,14 @@ def test_calls_under_the_grammar_of_a_schema_fit_it(tmp_path):
 def test_the_name_and_the_keys_of_a_call_are_those_of_a_tool(tmp_path):
     async def work() -> None:
         async with shipped(tmp_path) as model:
-            tool = spec("list_file", {"folder": {"type": "string"}})
+            tool = spec("my_list_files", {"folder": {"type": "string"}})
             held = await answer(model, tool)
             model.engine.info = structs.replace(model.engine.info, grammars=False)
             free = await answer(model, tool)
             (call,) = free.message.calls
             assert (call.name, call.arguments) == ("list_files", "{}")
             (call,) = held.message.calls
-            assert (call.name, list(json.loads(call.arguments))) == ("list_file", ["folder"])
+            assert (call.name, list(json.loads(call.arguments))) == ("my_list_files", ["folder"])
             one, other = held.generation, free.generation
             assert one.exact
             assert one.raw.startswith("<tool_call>")

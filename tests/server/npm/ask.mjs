@@ -79,7 +79,7 @@ const cases = {
     client.responses.parse({
       model, input: messages, text: { format: zodTextFormat(sunny, "weather") },
     }),
-  completions: () => client.completions.create({ model, prompt: "once", max_tokens: 4 }),
+  completions: () => client.completions.create({ model, prompt: "once", max_tokens: 4, logit_bias: { 2: -100 } }),
   async errors() {
     const hot = { temperature: 9 };
     return {
