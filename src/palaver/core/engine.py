@@ -21,6 +21,7 @@ class EngineInfo(Struct, frozen=True):
     can hold calls to one that a token wakes. `marks`: where it can't be cut back it keeps copies
     of its cache, as llama.cpp does (see `palaver.models.cache`). `sampling` is what the model
     itself asks for, by the names of `Sampling`; None where that is a server's business.
+    `guidance`: a grammar may be one of llguidance's, too.
     """
 
     name: str
@@ -35,6 +36,7 @@ class EngineInfo(Struct, frozen=True):
     grammars: bool = False
     marks: bool = True
     sampling: dict[str, float] | None = None
+    guidance: bool = False
 
 
 class Token(Struct, frozen=True):

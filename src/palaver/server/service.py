@@ -266,8 +266,7 @@ class Service:
             prompt = await models[0].prompt(wanted.rows, wanted.tools)
             if wanted.forced:
                 prompt = await self._begun_call(models[0], prompt, wanted)
-                schema = calls.call_schema(wanted.forced)
-                sampling = msgspec.structs.replace(sampling, json_schema=schema)
+                sampling = self._held(models[0], sampling, wanted)
         except PalaverError as error:
             raise as_api_error(error, "messages") from error
         self.check_room(len(prompt.ids), "messages")
@@ -281,6 +280,13 @@ class Service:
             async with aclosing(answer) as events:
                 async for event in events:
                     yield event
+
+    def _held(self, model: LocalModel, sampling: Sampling, wanted: Wanted) -> Sampling:
+        """Return the sampling that makes a reply one call."""
+        schema = calls.call_schema(wanted.forced)
+        if model.engine.info.guidance and model.format.grammar(wanted.forced):
+            return msgspec.structs.replace(sampling, grammar=calls.call_grammar(schema))
+        return msgspec.structs.replace(sampling, json_schema=schema)
 
     async def _begun_call(self, model: LocalModel, prompt: Prompt, wanted: Wanted) -> Prompt:
         """Make the prompt end where the JSON of a call begins."""
@@ -342,7 +348,7 @@ class Service:
                         enough = True
                         model.cancel()
         except PalaverError as error:
-            param = None if sampling.json_schema is None else "response_format"
+            param = "response_format" if sampling.json_schema or sampling.grammar else None
             raise as_api_error(error, "tools" if param and parser else param) from error
         finally:
             over.cancel()

@@ -280,4 +280,5 @@ def _info(model: ModelFile, options: Options) -> EngineInfo:
         grammars=find(options.engine).grammars,
         marks=not find(options.engine).opener,
         sampling=model.sampling,
+        guidance=options.engine == "llama-cpp" and not options.llama_server,
     )
