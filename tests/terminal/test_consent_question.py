@@ -116,5 +116,9 @@ def test_a_long_result_is_shown_by_its_beginning():
     assert rows[0] == "[result] f: 50 lines in 2.0 s"
     assert rows[1:3] == ["  line 0", "  line 1"]
     assert rows[-1] == "  ... 42 more lines"
+    changed = ToolResult("1", "f", "x", changed="a.txt, b.txt, c.txt and 40 more")
+    narrow = result_rows(ToolFinished(changed), 20, color=False)
+    assert all(width.most(row) < 20 for row in narrow)
+    assert "a.txt," in " ".join(narrow).split()
     wide = result_rows(ToolFinished(ToolResult("1", "f", "世" * 500)), 40, color=False)
     assert all(width.most(row) <= 40 for row in wide)

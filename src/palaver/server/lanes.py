@@ -108,11 +108,12 @@ class Lanes:
 
     async def save(self) -> None:
         """Save what is cached of conversations that are kept, for the next start."""
-        with contextlib.suppress(EngineError, OSError, TimeoutError):
+        kept = [lane.cache for lane in self.lanes if lane.kept and not lane.busy]
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_SAVING):
-                for lane in self.lanes:
-                    if lane.kept and not lane.busy:
-                        await lane.cache.save()
+                for cache in kept:
+                    with contextlib.suppress(EngineError, OSError):
+                        await cache.save()
 
     def refuse(self, error: Exception) -> None:
         """End all that wait with an error."""

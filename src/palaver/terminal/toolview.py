@@ -7,6 +7,7 @@ from palaver.core.messages import ToolResult
 from palaver.terminal import width
 from palaver.terminal.answer import DIM
 from palaver.terminal.escape import visible
+from palaver.terminal.fold import folded
 from palaver.terminal.words import plural, seconds
 
 _LINES = 8  # of a result that are shown; what it gave the model stands whole in the session
@@ -39,9 +40,10 @@ def result_rows(
 ) -> list[str]:
     """Return the rows of a result, escaped: how it ended and its first lines (see `tool_line`)."""
     style = _RED if event.result.failed else DIM
-    head = f"[result] {visible(summary(event), newlines=False)}"
+    said = visible(f"[result] {summary(event)}", newlines=False)
+    head = folded(said, columns - 1, rest="    ").split("\n")
     shown = _shown(event.result, printed=printed)
-    return [_styled(row, style, color=color) for row in (head, *_rows(shown, columns))]
+    return [_styled(row, style, color=color) for row in (*head, *_rows(shown, columns))]
 
 
 def output_rows(text: str, columns: int, *, color: bool) -> list[str]:

@@ -1,5 +1,6 @@
 """llama.cpp by a `llama-server`: the user's own binary, or one that runs somewhere already."""
 
+from palaver.engines.kinds.llama_cpp import ENGINE as LLAMA_CPP
 from palaver.engines.registry import Kind, Weights
 
 
@@ -14,14 +15,6 @@ ENGINE = Kind(
     suits=_suits,
     attached="completions",
     retunes=True,
-    can=(
-        "exact ids",
-        "log-probabilities",
-        "saved states",
-        "LoRA",
-        "grammars",
-        "held calls",
-        "batches",
-    ),
+    can=LLAMA_CPP.can,
     slots=True,
 )
